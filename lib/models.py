@@ -1,0 +1,163 @@
+"""Generator and discriminator (thesis 3.3, Tables 1 to 4).
+
+The thesis is silent on biases and on the linear layers. The rule here: every layer has a bias,
+which starts at zero; linear layers start as in PyTorch, uniform within 1 / sqrt(inputs).
+"""
+
+import torch
+from torch import nn
+
+from lib.errors import InputError
+from lib.keypoints import NAMES
+
+NOISE = 128  # length of z
+TEXT = 300  # length of a caption's encoding h
+COMPRESSED = 128  # length of h after the linear layer
+SLOPE = 0.2  # negative slope of every leaky ReLU
+WIDTHS = (512, 256, 128, 64)  # G's channels after its layers 1 to 4; D's, in reverse
+
+
+def _widths(features: float) -> list[int]:
+    return [max(1, round(width * features)) for width in WIDTHS]
+
+
+def _compress() -> nn.Module:
+    return nn.Sequential(nn.Linear(TEXT, COMPRESSED), nn.LeakyReLU(SLOPE))
+
+
+class Generator(nn.Module):
+    """G of Table 1, or of Table 3 when ``conditional``.
+
+    Args:
+        conditional: takes a caption's encoding beside the noise.
+        features: width relative to the tables; 0.5 gives the reduced models (4.3). The noise and
+            the compressed encoding keep their lengths.
+    """
+
+    def __init__(self, conditional: bool = False, features: float = 1.0):
+        super().__init__()
+        self.compress = _compress() if conditional else None
+        first, *rest = _widths(features)
+        self.layers = nn.Sequential(
+            self._layer(NOISE + COMPRESSED * conditional, first, stride=1, padding=0),
+            *(self._layer(a, b) for a, b in zip([first, *rest], rest, strict=False)),
+            nn.Sequential(
+                nn.ConvTranspose2d(rest[-1], len(NAMES), kernel_size=4, stride=2, padding=1),
+                nn.Tanh(),
+            ),
+        )
+
+    @staticmethod
+    def _layer(inputs: int, outputs: int, stride: int = 2, padding: int = 1) -> nn.Module:
+        return nn.Sequential(
+            nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=stride, padding=padding),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        )
+
+    def forward(self, z: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
+        """Noise z (B, 128) and, when conditional, encodings h (B, 300) to (B, 17, 64, 64) in
+        [-1, 1]."""
+        if self.compress is not None:
+            z = torch.cat([z, self.compress(h)], dim=1)  # (B, 256)
+        return self.layers(z[:, :, None, None])
+
+
+class Discriminator(nn.Module):
+    """D of Table 2, or of Table 4 when ``conditional``; with a Wasserstein loss, the critic.
+
+    Args:
+        conditional: takes a caption's encoding beside the heatmaps.
+        batch_norm: after layers 1 to 5; not with a gradient or Lipschitz penalty (3.3.1).
+        sigmoid: ends in a probability; not with a Wasserstein loss.
+        features: width relative to the tables.
+    """
+
+    def __init__(
+        self,
+        conditional: bool = False,
+        batch_norm: bool = True,
+        sigmoid: bool = True,
+        features: float = 1.0,
+    ):
+        super().__init__()
+        self.batch_norm = batch_norm
+        self.compress = _compress() if conditional else None
+        widths = [len(NAMES), *reversed(_widths(features))]
+        last = widths[-1]
+        self.layers = nn.Sequential(
+            *(self._layer(a, b, 4, 2, 1) for a, b in zip(widths, widths[1:], strict=False))
+        )
+        self.joint = self._layer(last + COMPRESSED * conditional, last, 1, 1, 0)  # layer 5
+        self.score = nn.Sequential(
+            nn.Conv2d(last, 1, kernel_size=4), nn.Sigmoid() if sigmoid else nn.Identity()
+        )  # layer 6
+
+    def _layer(self, inputs: int, outputs: int, size: int, stride: int, padding: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(inputs, outputs, kernel_size=size, stride=stride, padding=padding),
+            nn.BatchNorm2d(outputs) if self.batch_norm else nn.Identity(),
+            nn.LeakyReLU(SLOPE),
+        )
+
+    def forward(self, x: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
+        """Heatmaps x (B, 17, 64, 64) in [-1, 1] and, when conditional, encodings h (B, 300) to
+        scores (B,)."""
+        x = self.layers(x)  # (B, 512, 4, 4)
+        if self.compress is not None:
+            repeated = self.compress(h)[:, :, None, None].expand(-1, -1, 4, 4)
+            x = torch.cat([x, repeated], dim=1)  # (B, 640, 4, 4)
+        return self.score(self.joint(x)).flatten()  # (B,)
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
+    """Sets all weights as in thesis 4.1.
+
+    (Transposed) convolutions from N(0, 0.02^2), batch norm from N(1, 0.02^2), their biases 0;
+    linear layers uniform within 1 / sqrt(inputs), weights and biases.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
+            mean = 1.0 if isinstance(module, nn.BatchNorm2d) else 0.0
+            module.weight.normal_(mean, 0.02, generator=generator)
+            module.bias.zero_()
+        elif isinstance(module, nn.Linear):
+            bound = module.in_features**-0.5
+            module.weight.uniform_(-bound, bound, generator=generator)
+            module.bias.uniform_(-bound, bound, generator=generator)
+
+
+@torch.no_grad()
+def warm_start(network: nn.Module, trained: dict[str, torch.Tensor]) -> None:
+    """Copies what a trained unconditional network has into a conditional one (thesis 4.3).
+
+    A layer that has grown by the caption's channels (G's first, D's fifth) takes the trained
+    weights for the inputs it had, which come first; its other weights, and the linear layer,
+    stay as they were initialised.
+
+    Raises:
+        InputError: the trained network is not the unconditional counterpart of ``network``.
+    """
+    own = network.state_dict()
+    for name, weight in trained.items():
+        target = own.get(name)
+        # Only the input channels of a layer may grow: dimension 0 of a transposed convolution's
+        # weight, dimension 1 of a convolution's.
+        grown = (
+            []
+            if target is None
+            else [
+                d
+                for d, (a, b) in enumerate(zip(weight.shape, target.shape, strict=False))
+                if a != b
+            ]
+        )
+        fits = target is not None and weight.ndim == target.ndim and len(grown) <= 1
+        if not fits or any(weight.shape[d] + COMPRESSED != target.shape[d] for d in grown):
+            shape = "none" if target is None else tuple(target.shape)
+            raise InputError(
+                f"The warm start does not fit: its {name} has shape {tuple(weight.shape)}, the "
+                f"network to be trained has {shape}; give both the same features."
+            )
+        target[tuple(slice(0, size) for size in weight.shape)] = weight
