@@ -1,0 +1,59 @@
+"""How far a training is, for the person who waits.
+
+A notebook opened by hand shows a tqdm bar. When the pipeline executes it, the state goes to the
+file that ``THESIS_PROGRESS`` names instead, and the pipeline shows it.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+INTERVAL = 0.5  # seconds between two updates
+
+
+class Progress:
+    """Shows iteration, epoch and losses of one training.
+
+    Args:
+        name: what is trained.
+        start, total: the first iteration of this sitting, and the number of all.
+        per_epoch: iterations in an epoch.
+    """
+
+    def __init__(self, name: str, start: int, total: int, per_epoch: int):
+        self.name, self.total, self.per_epoch = name, total, per_epoch
+        self.file = os.environ.get("THESIS_PROGRESS")
+        self.begun, self.start, self.shown = time.monotonic(), start, 0.0
+        self.bar = None if self.file else tqdm(total=total, initial=start, desc=name, unit="it")
+
+    def update(self, iteration: int) -> None:
+        """Tells that ``iteration`` iterations are done."""
+        now = time.monotonic()
+        if now - self.shown < INTERVAL and iteration < self.total:
+            return
+        self.shown = now
+        epoch = iteration / self.per_epoch
+        if self.bar is not None:
+            self.bar.set_postfix(epoch=f"{epoch:.1f}/{self.total / self.per_epoch:.1f}")
+            self.bar.update(iteration - self.bar.n)
+            return
+        done = iteration - self.start
+        left = (now - self.begun) / done * (self.total - iteration) if done else None
+        state = {
+            "training": self.name,
+            "iteration": iteration,
+            "iterations": self.total,
+            "epoch": epoch,
+            "epochs": self.total / self.per_epoch,
+            "seconds_left": left,
+        }
+        path = Path(self.file)
+        path.with_suffix(".new").write_text(json.dumps(state))
+        os.replace(path.with_suffix(".new"), path)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()

@@ -1,0 +1,294 @@
+"""Run folders: settings, metrics, weights and provenance of each training.
+
+``data/runs/EXPERIMENT-IDENTITY/`` holds
+
+- ``config.json``: the resolved settings, what data and which parent they were used with;
+- ``metrics.jsonl``: losses, a JSON object a line;
+- ``checkpoint-ITERATION/``: weights of G and D (safetensors), optimisers and random state beside;
+- ``snapshot-EPOCH.safetensors``: G at a named epoch;
+- ``summary.json``: length, time, hardware and versions; it is there once the run is finished.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from lib import paths
+from lib.config import NOTEBOOKS, Config, config_for, identity
+from lib.data import Dataset
+from lib.errors import InputError
+from lib.losses import ALGORITHMS
+from lib.models import Discriminator, Generator
+
+
+def networks(config: Config) -> tuple[Generator, Discriminator]:
+    """G and D as an algorithm wants them (3.3.1, 3.3.2), not initialised."""
+    algorithm = ALGORITHMS[config.algorithm]
+    G = Generator(conditional=algorithm.conditional, features=config.features)
+    D = Discriminator(
+        conditional=algorithm.conditional,
+        batch_norm=algorithm.batch_norm,
+        sigmoid=algorithm.sigmoid,
+        features=config.features,
+    )
+    return G, D
+
+
+def load_weights(network: torch.nn.Module, path: Path) -> None:
+    """Fills ``network`` from a safetensors file.
+
+    Raises:
+        InputError: the file is missing or damaged, or holds another network's weights.
+    """
+    try:
+        weights = load_file(path)
+    except Exception as error:  # safetensors raises its own exception class, or OSError
+        raise InputError(
+            f"{paths.shown(path)} cannot be read ({error}): delete its run folder and train again."
+        ) from None
+    own = network.state_dict()
+    for name in own.keys() | weights.keys():
+        a, b = (tuple(w[name].shape) if name in w else "none" for w in (own, weights))
+        if a != b:
+            raise InputError(
+                f"{paths.shown(path)} does not fit the config: {name} has shape {b} in the file "
+                f"and {a} in the network; delete its run folder and train again."
+            )
+    network.load_state_dict(weights)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training's folder; it may be finished, interrupted or not yet begun."""
+
+    folder: Path
+    config: Config
+    experiment: str
+
+    @classmethod
+    def open(cls, name: str) -> "Run":
+        """The finished run in a folder, given by its path or by its name in data/runs or
+        data/published.
+
+        Raises:
+            InputError: there is none, or its config.json is damaged.
+        """
+        places = [Path(name), paths.RUNS / name, paths.PUBLISHED / name]
+        folder = next((place for place in places if (place / "summary.json").is_file()), None)
+        if folder is None:
+            known = sorted(file.parent.name for file in paths.RUNS.glob("*/summary.json"))
+            raise InputError(
+                f"There is no finished run {name!r}; finished are {', '.join(known) or 'none'}."
+            )
+        try:
+            content = json.loads((folder / "config.json").read_text())
+            settings = {f.name: content[f.name] for f in dataclasses.fields(Config)}
+            return cls(folder, Config(**settings), content["experiment"])
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{paths.shown(folder / 'config.json')} is damaged ({error!r}): delete the run "
+                "folder and train again."
+            ) from None
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "summary.json").is_file()
+
+    @property
+    def summary(self) -> dict:
+        """Length, time, hardware and versions of a finished run."""
+        return json.loads((self.folder / "summary.json").read_text())
+
+    @property
+    def metrics(self) -> list[dict]:
+        """Losses: ``iteration``, ``epoch``, ``loss_d`` and, where G was updated, ``loss_g``;
+        after an epoch ``val_loss_d`` and ``val_loss_g``."""
+        path = self.folder / "metrics.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def final_losses(self, share: float = 0.1) -> dict[str, float]:
+        """Each loss's mean over the last tenth (``share``) of the training."""
+        rows = self.metrics
+        late = [row for row in rows if row["iteration"] > (1 - share) * rows[-1]["iteration"]]
+        names = ("loss_d", "loss_g", "val_loss_d", "val_loss_g")
+        return {name: _mean([row[name] for row in late if name in row]) for name in names}
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The newest checkpoint's folder."""
+        found = sorted(self.folder.glob("checkpoint-????????"))
+        return found[-1] if found else None
+
+    def generator(self, epoch: float | None = None) -> Generator:
+        """G in evaluation mode, at the end of the run or at a named epoch."""
+        G = networks(self.config)[0]
+        path = (
+            self.checkpoint / "generator.safetensors"
+            if epoch is None
+            else self.folder / _snapshot_name(epoch)
+        )
+        load_weights(G, path)
+        return G.eval()
+
+    def discriminator(self) -> Discriminator:
+        """D in evaluation mode, at the end of the run."""
+        D = networks(self.config)[1]
+        load_weights(D, self.checkpoint / "discriminator.safetensors")
+        return D.eval()
+
+    def first_snapshot(self, also_in: "Run") -> float:
+        """The earliest epoch of which both runs keep a snapshot.
+
+        Raises:
+            InputError: there is none.
+        """
+        both = [
+            epoch
+            for epoch in sorted(set(self.config.snapshots) & set(also_in.config.snapshots))
+            if all((run.folder / _snapshot_name(epoch)).exists() for run in (self, also_in))
+        ]
+        if not both:
+            raise InputError(
+                f"The runs of {self.experiment} and {also_in.experiment} have no snapshot of the "
+                "same epoch: name one in `snapshots` of both, not beyond the shorter training."
+            )
+        return both[0]
+
+    def begin(self, provenance: dict) -> None:
+        """Makes the folder and writes the resolved settings."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = {"experiment": self.experiment, **dataclasses.asdict(self.config), **provenance}
+        write_json(self.folder / "config.json", content)
+
+    def save_checkpoint(self, iteration: int, G, D, state: dict) -> None:
+        """Writes a checkpoint beside the last one, which goes when the new one is whole."""
+        new = self.folder / "checkpoint-new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        save_network(G, new / "generator.safetensors")
+        save_network(D, new / "discriminator.safetensors")
+        torch.save(state, new / "state.pt")
+        old = self.checkpoint
+        target = self.folder / f"checkpoint-{iteration:08d}"
+        shutil.rmtree(target, ignore_errors=True)
+        new.rename(target)
+        if old is not None and old != target:
+            shutil.rmtree(old)
+
+    def save_snapshot(self, epoch: float, G) -> None:
+        save_network(G, self.folder / _snapshot_name(epoch))
+
+    def append_metrics(self, rows: list[dict]) -> None:
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+
+    def cut_metrics(self, iteration: int) -> None:
+        """Forgets what was logged after the checkpoint from which a run goes on."""
+        rows = [row for row in self.metrics if row["iteration"] <= iteration]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        _write(self.folder / "metrics.jsonl", text)
+
+    def finish(self, summary: dict) -> None:
+        write_json(self.folder / "summary.json", summary)
+
+    def delete(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def save_network(network: torch.nn.Module, path: Path) -> None:
+    # A convolution in channels-last order keeps its values, not its strides, in the file.
+    save_file({name: w.cpu().contiguous() for name, w in network.state_dict().items()}, path)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def _snapshot_name(epoch: float) -> str:
+    return f"snapshot-{epoch:g}.safetensors"
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Writes a JSON file whole or not at all."""
+    _write(path, json.dumps(content, indent=2) + "\n")
+
+
+def hardware(device: torch.device) -> str:
+    """The processor that trains, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        model = names[0] if names else model
+    return f"{torch.get_num_threads()} cores of {model}"
+
+
+def data_id(config: Config, dataset: Dataset) -> str:
+    """What of the data a run depends on: the poses, or the poses with their captions."""
+    conditional = ALGORITHMS[config.algorithm].conditional
+    return dataset.pairs_id if conditional else dataset.poses_id
+
+
+def run_for(experiment: str, config: Config, dataset: Dataset, profile: str) -> Run:
+    """The run that these settings and data name, wherever it lies: among the runs made here, or
+    the published ones.
+
+    Raises:
+        InputError: its parent's settings are wrong.
+    """
+    parent = parent_of(config, dataset, profile)
+    own = identity(config, data_id(config, dataset), _identity_of(parent))
+    name = f"{experiment}-{own}"
+    published = Run(paths.PUBLISHED / name, config, experiment)
+    here = Run(paths.RUNS / name, config, experiment)
+    return published if published.finished and not here.finished else here
+
+
+def parent_of(config: Config, dataset: Dataset, profile: str) -> Run | None:
+    """The run whose networks are the warm start, with the settings that the profile gives it."""
+    if not config.parent:
+        return None
+    return run_for(config.parent, config_for(config.parent, profile), dataset, profile)
+
+
+def _identity_of(run: Run | None) -> str:
+    return run.folder.name if run else ""
+
+
+def finished_run(experiment: str, dataset: Dataset, profile: str) -> Run:
+    """The finished run of an experiment with the profile's own settings.
+
+    Raises:
+        InputError: there is none yet; the message says which notebook makes it.
+    """
+    run = run_for(experiment, config_for(experiment, profile), dataset, profile)
+    return require(run, profile, dataset)
+
+
+def require(run: Run, profile: str, dataset: Dataset) -> Run:
+    """``run``, if it is finished; otherwise an InputError that names the notebook to run."""
+    if not run.finished:
+        raise InputError(
+            f"There is no finished run of {run.experiment!r} with profile {profile!r} on the data "
+            f"{dataset.name!r}: run notebooks/{NOTEBOOKS[run.experiment]}.ipynb first."
+        )
+    return run

@@ -1,0 +1,283 @@
+"""The one training loop of all five algorithms (thesis 2.1, 2.2, 4.3).
+
+What differs between them is data: the settings of a :class:`lib.config.Config` and the losses of
+a :class:`lib.losses.Algorithm`.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lib import paths
+from lib.batches import Batch, Batches
+from lib.config import Config
+from lib.data import Dataset
+from lib.errors import InputError
+from lib.losses import ALGORITHMS
+from lib.models import initialise, warm_start
+from lib.progress import Progress
+from lib.runs import Run, data_id, hardware, networks
+
+CHECKPOINT_SECONDS = 60  # at the ends of epochs, at the most this often
+
+
+def device_for(name: str = "auto") -> torch.device:
+    """The named device; "auto" takes a GPU where there is one.
+
+    Raises:
+        InputError: this machine has no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"The device {name!r} cannot be used ({reason}): try cpu.") from None
+
+
+def optimizer_for(config: Config, network: torch.nn.Module) -> torch.optim.Optimizer:
+    """Adam, or RMSProp for the WGAN, with the settings of thesis 4.1 and 4.3."""
+    if ALGORITHMS[config.algorithm].optimizer == "rmsprop":
+        return torch.optim.RMSprop(
+            network.parameters(), lr=config.learning_rate, alpha=config.smoothing
+        )
+    return torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=config.momenta)
+
+
+@dataclass
+class Trainer:
+    """Both networks with their optimisers, and the two kinds of step."""
+
+    config: Config
+    device: torch.device
+    generator: torch.Generator  # of all random numbers but the order of the poses
+
+    def __post_init__(self):
+        self.algorithm = ALGORITHMS[self.config.algorithm]
+        # Channels-last is the faster order of memory for these convolutions.
+        self.G, self.D = (
+            network.to(self.device, memory_format=torch.channels_last)
+            for network in networks(self.config)
+        )
+        self.optimizer_g = optimizer_for(self.config, self.G)
+        self.optimizer_d = optimizer_for(self.config, self.D)
+
+    def initialise(self, parent: Run | None) -> None:
+        """Random weights (4.1), then those of the parent where it has them (4.3)."""
+        source = torch.Generator().manual_seed(self.config.seed)
+        trained = (None, None) if parent is None else (parent.generator(), parent.discriminator())
+        for network, older in zip((self.G, self.D), trained, strict=True):
+            network.cpu()
+            initialise(network, source)
+            if older is not None:
+                warm_start(network, older.state_dict())
+            network.to(self.device)
+
+    def discriminator_loss(self, batch: Batch, batches: Batches) -> torch.Tensor:
+        """D's loss on a minibatch, penalty included: Algorithms 1 to 5."""
+        algorithm, config = self.algorithm, self.config
+        with torch.no_grad():
+            fake = self.G(batches.noise(len(batch.x), self.generator), batch.h)
+        scores = [self.D(batch.x, batch.h), self.D(fake, batch.h)]
+        if algorithm.conditional:
+            scores.append(self.D(batch.x, batch.h_hat))
+        weights = {"alpha": config.alpha} if algorithm.mismatch_weight else {}
+        loss = algorithm.discriminator_loss(*scores, **weights)
+        if algorithm.penalty is not None:
+            loss = loss + config.lambda_ * algorithm.penalty(
+                self.D, batch.x, fake, batch.h, self.generator
+            )
+        return loss
+
+    def generator_loss(self, batch: Batch, batches: Batches) -> torch.Tensor:
+        """G's loss: Algorithms 1 to 5. The captions of its first term are D's, those of its
+        second, in the conditional algorithms, are interpolated (equation 7)."""
+        m = len(batch.x)
+        z, h = batches.noise(m, self.generator), batch.h
+        if self.algorithm.conditional:
+            z = torch.cat([z, batches.noise(m, self.generator)])  # (2 m, 128)
+            h = torch.cat([h, batches.interpolated(m, self.generator)])  # (2 m, 300)
+        scores = self.D(self.G(z, h), h)
+        return self.algorithm.generator_loss(*scores.split(m))
+
+    def discriminator_step(self, batch: Batch, batches: Batches) -> torch.Tensor:
+        loss = self.discriminator_loss(batch, batches)
+        self.optimizer_d.zero_grad()
+        loss.backward()
+        self.optimizer_d.step()
+        if self.algorithm.clamp:
+            with torch.no_grad():
+                for parameter in self.D.parameters():
+                    parameter.clamp_(-self.config.c, self.config.c)
+        return loss.detach()
+
+    def generator_step(self, batch: Batch, batches: Batches) -> torch.Tensor:
+        self.D.requires_grad_(False)  # gradients pass through D, but are not wanted for it
+        loss = self.generator_loss(batch, batches)
+        self.optimizer_g.zero_grad()
+        loss.backward()
+        self.optimizer_g.step()
+        self.D.requires_grad_(True)
+        return loss.detach()
+
+    def validate(self, batches: Batches, seed: int) -> dict[str, float]:
+        """Losses on the whole validation split, networks in evaluation mode; noise and captions
+        are drawn anew for each ``seed`` and leave the training's random numbers alone."""
+        kept, self.generator = self.generator, _generator(self.device, seed)
+        self.G.eval(), self.D.eval()
+        sums = torch.zeros(2, device=self.device)
+        for batch in batches.all(self.generator):
+            loss_d = self.discriminator_loss(batch, batches).detach()
+            with torch.no_grad():
+                loss_g = self.generator_loss(batch, batches)
+            sums += torch.stack([loss_d, loss_g]) * len(batch.x)
+        self.G.train(), self.D.train()
+        self.generator = kept
+        means = (sums / len(batches.poses)).tolist()
+        return dict(zip(("val_loss_d", "val_loss_g"), means, strict=True))
+
+    def state(self) -> dict:
+        return {
+            "optimizer_g": self.optimizer_g.state_dict(),
+            "optimizer_d": self.optimizer_d.state_dict(),
+            "random": self.generator.get_state(),
+        }
+
+    def load(self, run: Run, state: dict) -> None:
+        for network, trained in ((self.G, run.generator()), (self.D, run.discriminator())):
+            network.load_state_dict(trained.state_dict())
+        self.optimizer_g.load_state_dict(state["optimizer_g"])
+        self.optimizer_d.load_state_dict(state["optimizer_d"])
+        self.generator.set_state(state["random"])
+
+
+def _state(path: Path) -> dict:
+    """Optimisers, random state and counts of a checkpoint."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises several kinds, depending on the damage
+        raise InputError(
+            f"{paths.shown(path)} cannot be read ({type(error).__name__}): delete its run folder "
+            "and train again."
+        ) from None
+
+
+def _generator(device: torch.device, seed: int) -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed)
+
+
+def train(
+    run: Run,
+    dataset: Dataset,
+    parent: Run | None = None,
+    device: str = "auto",
+    stop_after: int | None = None,
+) -> None:
+    """Trains a run to its end, from its beginning or from its last checkpoint.
+
+    Args:
+        run: where settings come from, and where everything is written.
+        dataset: training and validation data.
+        parent: a finished run to start warm from (4.3).
+        device: "auto", "cpu", "cuda", ...
+        stop_after: stop, unfinished, once this many iterations are done in all.
+    Raises:
+        InputError: the losses are no longer finite; the parent does not fit; no captions.
+    """
+    config, where = run.config, device_for(device)
+    batches = Batches(dataset.train, config, where)
+    validation = Batches(dataset.val, config, where, training=False)
+    per_epoch = batches.per_epoch
+    total = max(1, round(config.epochs * per_epoch))
+    snapshots = {max(1, round(epoch * per_epoch)): epoch for epoch in config.snapshots}
+
+    trainer = Trainer(config, where, _generator(where, config.seed))
+    done, seconds = 0, 0.0
+    if run.checkpoint is None:
+        trainer.initialise(parent)
+        run.begin({"data": data_id(config, dataset), "parent_run": parent and parent.folder.name})
+    else:
+        state = _state(run.checkpoint / "state.pt")
+        trainer.load(run, state)
+        done, seconds = state["iteration"], state["seconds"]
+    run.cut_metrics(done)
+
+    progress = Progress(run.experiment, done, total, per_epoch)
+    begun = saved = time.monotonic()
+    losses: list[tuple[int, torch.Tensor, torch.Tensor | None]] = []
+    for iteration in range(done, total):
+        batch = batches.draw(iteration, trainer.generator)
+        loss_d = trainer.discriminator_step(batch, batches)
+        # The count of D steps goes on over the end of an epoch.
+        due = (iteration + 1) % config.k == 0
+        loss_g = trainer.generator_step(batch, batches) if due else None
+        losses.append((iteration + 1, loss_d, loss_g))
+        done = iteration + 1
+        progress.update(done)
+        if done in snapshots:
+            run.save_snapshot(snapshots[done], trainer.G)
+        stopping = stop_after is not None and done >= stop_after
+        if done % per_epoch and done != total and not stopping:
+            continue
+
+        # Losses stay on the device until the end of an epoch, so that nothing waits for them.
+        run.append_metrics(_rows(losses, per_epoch))
+        losses.clear()
+        if not stopping or done % per_epoch == 0 or done == total:
+            row = {"iteration": done, "epoch": done / per_epoch}
+            row |= trainer.validate(validation, config.seed + done)
+            _require_finite(row)
+            run.append_metrics([row])
+        now = time.monotonic()
+        if done == total or stopping or now - saved > CHECKPOINT_SECONDS:
+            saved = now
+            state = trainer.state() | {"iteration": done, "seconds": seconds + now - begun}
+            run.save_checkpoint(done, trainer.G, trainer.D, state)
+        if stopping and done != total:
+            progress.close()
+            return
+    progress.close()
+    run.finish(
+        {
+            "iterations": total,
+            "epochs": total / per_epoch,
+            "poses_seen": batches.seen(total),
+            "train_poses": len(batches.poses),
+            "data": dataset.name,
+            "seconds": round(seconds + time.monotonic() - begun, 1),
+            "hardware": hardware(where),
+            "torch": torch.__version__,
+        }
+    )
+
+
+def _rows(losses: list, per_epoch: int) -> list[dict]:
+    """Losses gathered on the device, as lines of the metrics.
+
+    Raises:
+        InputError: a loss is not finite.
+    """
+    loss_d = torch.stack([loss for _, loss, _ in losses]).tolist()
+    updated = [loss for _, _, loss in losses if loss is not None]
+    loss_g = iter(torch.stack(updated).tolist() if updated else [])
+    rows = []
+    for (iteration, _, g), d in zip(losses, loss_d, strict=True):
+        row = {"iteration": iteration, "epoch": iteration / per_epoch, "loss_d": d}
+        if g is not None:
+            row["loss_g"] = next(loss_g)
+        _require_finite(row)
+        rows.append(row)
+    return rows
+
+
+def _require_finite(row: dict[str, float]) -> None:
+    """An InputError where a line of the metrics holds a loss that is no number."""
+    if not all(map(math.isfinite, row.values())):
+        raise InputError(
+            f"The training diverged: a loss of iteration {row['iteration']} is not finite; try a "
+            "smaller learning_rate. The last checkpoint is kept."
+        )
