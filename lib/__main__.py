@@ -1,0 +1,140 @@
+"""``python -m lib COMMAND``: the notebooks' functions from a command line."""
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lib.errors import InputError
+
+app = typer.Typer(
+    help="Synthesising human pose from captions: prepare data, train, evaluate, make the book.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Profile = Annotated[str, typer.Option(help="Settings: a file of profiles/, without .toml.")]
+Data = Annotated[str, typer.Option(help="Prepared data: sample, coco, or a cache's path.")]
+Zip = Annotated[
+    Path | None,
+    typer.Option(help="COCO's annotations archive, or a folder of its layout; default: sample."),
+]
+Encoder = Annotated[
+    Path | None,
+    typer.Option(help="A pretrained fastText .bin; default: one trained on the captions."),
+]
+
+
+@app.command()
+def prepare(
+    coco_zip: Zip = None,
+    cache: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
+    encoder: Encoder = None,
+    profile: Profile = "quick",
+) -> None:
+    """Make the compact cache from COCO's files, or from generated sample data.
+
+    The last line is a JSON object: train_poses, val_poses, train_pairs, val_pairs, left_out, ...
+    """
+    from lib import config, data
+
+    def say(message: str) -> None:
+        print(message, file=sys.stderr)
+
+    settings = config.profile(profile)["data"]
+    print(json.dumps(data.prepare(coco_zip, cache, encoder=encoder, say=say, **settings)))
+
+
+@app.command()
+def train(
+    algorithm: Annotated[
+        str,
+        typer.Argument(
+            help="gan, wgan, wgan_gp, conditional_gan, conditional_wgan_lp; or an experiment: "
+            "reduced, conditional_full, conditional_reduced, conditional_random."
+        ),
+    ],
+    changes: Annotated[
+        list[str], typer.Option("--set", help="Any setting, as key=value; repeatable.")
+    ] = [],  # noqa: B006 typer wants a list
+    profile: Profile = "quick",
+    data: Data = "sample",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    fresh: Annotated[bool, typer.Option(help="Train anew although a run is finished.")] = False,
+) -> None:
+    """Train one model, or go on with an interrupted training; prints the run's folder.
+
+    Settings are those of the class lib.config.Config: epochs, seed, features, k, lambda_,
+    learning_rate, batch_size, parent, ...
+    """
+    from lib.config import config_for
+    from lib.data import load
+    from lib.experiment import Experiment
+
+    # Algorithm 5 without a parent: the experiment that starts from random weights.
+    name = {"conditional_wgan_lp": "conditional_random"}.get(algorithm, algorithm)
+    config = config_for(name, profile).replace(**dict(map(_setting, changes)))
+    experiment = Experiment(name, config, load(data), profile, fresh)
+    print(experiment.train(device).folder)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run's folder, or its name in data/runs.")],
+    data: Annotated[
+        str | None, typer.Option(help="Prepared data; default: those it was trained on.")
+    ] = None,
+    poses: Annotated[
+        int | None, typer.Option(help="Poses compared at the most; default: all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of noise, captions and choice of poses.")] = 0,
+) -> None:
+    """Print a run's 1-NN accuracy, retrieval distances and diversity as JSON (thesis 4.4.2)."""
+    from lib.data import load
+    from lib.evaluation import evaluate as measure
+    from lib.runs import Run
+
+    chosen = Run.open(run)
+    dataset = load(data or chosen.summary["data"])
+    print(json.dumps(measure(chosen, dataset, poses, seed=seed).summary(), indent=2))
+
+
+@app.command()
+def thesis(
+    profile: Profile = "quick",
+    coco_zip: Zip = None,
+    encoder: Encoder = None,
+    fresh: Annotated[bool, typer.Option(help="Train anew, whatever is finished.")] = False,
+) -> None:
+    """Execute every notebook that has changed, build the book, print its first page."""
+    from lib.pipeline import make
+
+    print(make(profile, coco_zip, encoder, fresh))
+
+
+def _setting(change: str) -> tuple[str, object]:
+    """key=value; the value as TOML reads it, or as a word."""
+    key, sign, value = change.partition("=")
+    if not sign:
+        raise InputError(f"--set {change} must be key=value, as in --set epochs=3.")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def main() -> None:
+    """Runs a command; bad input ends with one sentence and exit status 1."""
+    try:
+        app()
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,284 @@
+"""From notebooks to book: executes them in order, keeps what has not changed, builds the pages.
+
+A notebook is executed into a temporary file, which takes the place of the last good one only once
+it has run to its end. The executed notebook carries the fingerprint of all it was made from, so
+that a second call executes only what has changed.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from lib import paths
+from lib.book_gate import fault
+from lib.config import config_for, profile
+from lib.data import Dataset, load
+from lib.errors import InputError
+from lib.experiment import prepare_for
+from lib.runs import run_for
+
+# Runs that each notebook reads beside those it makes: when one is trained anew, so is the notebook.
+READS = {
+    "04_wgan_gp": ["wgan"],
+    "06_conditional_full": ["wgan_gp"],
+    "08_conditional_reduced": ["reduced"],
+    "09_conditional_random": ["conditional_reduced"],
+    "10_evaluation": ["conditional_reduced"],
+}
+# Notebooks that can do without captions.
+CAPTIONLESS = ("01_data_preparation", "02_gan", "03_wgan", "04_wgan_gp", "07_reduced")
+GATED = ("wgan_gp", "reduced", "conditional_reduced")  # whose samples must look like people
+GATE = 0.95  # 1-NN accuracy above which they do not
+
+
+def notebooks() -> list[Path]:
+    """The project's notebooks, in order."""
+    return sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def fingerprint(notebook: Path, parameters: dict[str, Any], dataset: Dataset) -> str:
+    """Hash of all that an executed notebook is made from: its source, its parameters, the code,
+    the profile, the data and the runs that it reads."""
+    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
+    files = [notebook, paths.PROFILES / f"{parameters['profile']}.toml"]
+    for path in files + sorted((paths.SOURCE / "lib").glob("*.py")):
+        digest.update(path.read_bytes())
+    digest.update((dataset.poses_id + dataset.pairs_id).encode())
+    for name in READS.get(notebook.stem, []):
+        config = config_for(name, parameters["profile"])
+        summary = run_for(name, config, dataset, parameters["profile"]).folder / "summary.json"
+        digest.update(summary.read_bytes() if summary.exists() else b"")
+    return digest.hexdigest()
+
+
+def up_to_date(executed: Path, mark: str) -> bool:
+    """Whether an executed notebook is there, whole, and of this fingerprint."""
+    if not executed.exists() or fault(executed):
+        return False
+    return json.loads(executed.read_text())["metadata"].get("thesis") == mark
+
+
+def declared(notebook: Path) -> set[str]:
+    """Names that a notebook's parameters cell assigns."""
+    import papermill
+
+    return set(papermill.inspect_notebook(str(notebook)))
+
+
+def execute(notebook: Path, parameters: dict[str, Any], mark: str = "") -> Path:
+    """Executes one notebook into the book's folder.
+
+    Returns:
+        The executed notebook.
+    Raises:
+        InputError: a cell failed; the message names notebook, cell and error. The notebook that
+            was executed before stays.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    target = paths.EXECUTED / notebook.name
+    temporary = paths.HOME / "data" / "executing" / notebook.name
+    for folder in (target.parent, temporary.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(temporary),
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=str(paths.NOTEBOOKS),
+            extra_arguments=["--log-level=ERROR"],  # not a warning for every kernel
+        )
+    except PapermillExecutionError as error:
+        raise InputError(
+            f"{notebook.name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
+            f"(All of it: {paths.shown(temporary)}; the book keeps what was executed before.)"
+        ) from None
+    if wrong := fault(temporary):
+        raise InputError(f"{notebook.name} {wrong}.")
+    content = json.loads(temporary.read_text())
+    content["metadata"]["thesis"] = mark
+    for cell in content["cells"]:  # the book shows the parameters as the notebook declares them
+        tags = cell["metadata"].get("tags", [])
+        if "injected-parameters" in tags:
+            tags.append("remove-cell")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    shutil.move(temporary, target)
+    return target
+
+
+def _kernel_environment() -> None:
+    """Lets kernels be those of this Python, whether or not its environment is activated, and
+    memory be reused instead of returned to the system, which halves a training's time."""
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(4 << 30))
+    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(8 << 30))
+    os.environ.setdefault("MALLOC_TOP_PAD_", str(256 << 20))
+
+
+class _Display:
+    """One line that tells notebook, epoch and time left; on a terminal it is rewritten, in a log
+    it is printed every half minute."""
+
+    def __init__(self, expected: dict[str, float]):
+        self.expected, self.spent, self.at = expected, {}, ""
+        self.file = paths.HOME / "data" / "progress.json"
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        os.environ["THESIS_PROGRESS"] = str(self.file)
+        self.terminal = sys.stderr.isatty()
+
+    @contextlib.contextmanager
+    def watch(self, name: str) -> Iterator[None]:
+        """Shows the progress of what is done inside, under ``name``."""
+        self.file.unlink(missing_ok=True)
+        self.at, begun, ended = name, time.monotonic(), threading.Event()
+        thread = threading.Thread(target=self._show, args=(begun, ended), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            self.spent[name] = time.monotonic() - begun
+        self._write(f"{name}: done in {tqdm.format_interval(self.spent[name])}", final=True)
+
+    def _show(self, begun: float, ended: threading.Event) -> None:
+        self._write(self._line(begun))
+        while not ended.wait(1 if self.terminal else 30):
+            self._write(self._line(begun))
+
+    def _line(self, begun: float) -> str:
+        here = time.monotonic() - begun
+        names = list(self.expected)
+        done = names.index(self.at)
+        line = f"[{done + 1}/{len(names)}] {self.at}"
+        left = max(self.expected[self.at] - here, 0.0)
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            state = json.loads(self.file.read_text())
+            left = state["seconds_left"] + 5
+            line += (
+                f": epoch {state['epoch']:.1f} of {state['epochs']:g}, "
+                f"iteration {state['iteration']:,} of {state['iterations']:,}"
+            )
+        # What follows is expected to take as much longer than planned as what is done did.
+        planned = sum(self.expected[name] for name in self.spent)
+        factor = sum(self.spent.values()) / planned if planned else 1.0
+        left += factor * sum(self.expected[name] for name in names[done + 1 :])
+        return f"{line}, {tqdm.format_interval(left)} left in all"
+
+    def _write(self, line: str, final: bool = False) -> None:
+        start, end = ("\r\033[K", "\n" if final else "") if self.terminal else ("", "\n")
+        print(start + line, end=end, file=sys.stderr, flush=True)
+
+
+def make(
+    profile_name: str = "quick",
+    coco_zip: Path | None = None,
+    encoder: Path | None = None,
+    fresh: bool = False,
+) -> Path:
+    """Makes the whole thesis: data, notebooks in order, book.
+
+    Returns:
+        The book's first page.
+    Raises:
+        InputError: something is wrong or missing; what was made before stays.
+    """
+    _kernel_environment()
+    # Notebooks run in their own folder, so that a relative path would lead elsewhere.
+    coco_zip, encoder = (path and path.expanduser().resolve() for path in (coco_zip, encoder))
+    settings = profile(profile_name)
+    plan = [notebook.stem for notebook in notebooks()]
+    seconds = settings.get("seconds", {})
+    display = _Display({name: seconds.get(name, 20.0) for name in ["data", *plan, "book"]})
+    with display.watch("data"):
+        data = prepare_for(profile_name, coco_zip, encoder)
+    common = {"profile": profile_name, "data": data, "fresh": fresh}
+    common |= {"coco_zip": str(coco_zip or ""), "encoder": str(encoder or "")}
+    dataset = load(data)
+    without_captions = not (len(dataset.train.pair_pose) and len(dataset.val.pair_pose))
+    chosen = [n for n in notebooks() if n.stem in CAPTIONLESS or not without_captions]
+    changed = []
+    for notebook in chosen:
+        names = declared(notebook)
+        parameters = {key: value for key, value in common.items() if key in names}
+        mark = fingerprint(notebook, parameters, dataset)
+        if not fresh and up_to_date(paths.EXECUTED / notebook.name, mark):
+            display.expected[notebook.stem] = 0.0
+            print(f"{notebook.stem}: up to date", file=sys.stderr)
+            continue
+        with display.watch(notebook.stem):
+            execute(notebook, parameters, mark)
+        changed.append(notebook.stem)
+    if without_captions:
+        raise InputError(
+            f"The data have no captions ({', '.join(dataset.meta['missing']) or 'none match'}): "
+            f"{', '.join(n.stem for n in chosen)} are executed, the other notebooks and the book "
+            "need captions."
+        )
+    with display.watch("book"):
+        page = build_book(bool(changed))
+    warn(dataset, profile_name)
+    return page
+
+
+def build_book(changed: bool = True) -> Path:
+    """Builds the pages with warnings as errors, from an empty folder: glued numbers would
+    otherwise be kept from the last time. Nothing is done where no source is newer than the pages.
+
+    Returns:
+        The book's first page.
+    Raises:
+        InputError: the book has errors or warnings; they are printed.
+    """
+    if paths.HOME != paths.SOURCE:  # the pages lie beside the notebooks that they are built with
+        shutil.copytree(
+            paths.SOURCE / "book",
+            paths.BOOK,
+            ignore=shutil.ignore_patterns("_build", "notebooks"),
+            dirs_exist_ok=True,
+        )
+    page = paths.BOOK / "_build" / "html" / "index.html"
+    sources = [p for p in paths.BOOK.rglob("*") if "_build" not in p.parts and p.is_file()]
+    sources += (paths.SOURCE / "lib").glob("*.py")
+    if not changed and page.exists():
+        if max(p.stat().st_mtime for p in sources) < page.stat().st_mtime:
+            return page
+    shutil.rmtree(paths.BOOK / "_build", ignore_errors=True)
+    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(paths.BOOK)]
+    result = subprocess.run(
+        [*command, "-W", "-n", "--keep-going", "-q"], capture_output=True, text=True
+    )
+    if result.returncode or not page.exists():
+        tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-30:])
+        raise InputError(f"The book was not built:\n{tail}")
+    return page
+
+
+def warn(dataset: Dataset, profile_name: str) -> None:
+    """Says so where a model that should show people does not (1-NN accuracy above 95 %)."""
+    if profile_name == "smoke":
+        return
+    for name in GATED:
+        run = run_for(name, config_for(name, profile_name), dataset, profile_name)
+        path = run.folder / "evaluation.json"
+        if path.exists() and (accuracy := json.loads(path.read_text())["accuracy"]) > GATE:
+            print(
+                f"Warning: the 1-NN accuracy of {name} is {accuracy:.1%}, above {GATE:.0%}: its "
+                "poses do not look real yet. Train it longer.",
+                file=sys.stderr,
+            )
