@@ -1,0 +1,82 @@
+"""Refuses to build the book from notebooks that have not run to their end.
+
+A Sphinx extension, named in ``_config.yml``. Left alone, jupyter-book publishes a notebook that
+failed halfway, traceback included, and answers a missing one with a page of warnings. Here the
+build stops before it reads a page, with one sentence that says what to run.
+"""
+
+import json
+from pathlib import Path
+
+FOLDER = "notebooks"  # of the book's sources, where the pipeline puts executed notebooks
+NOT_YET = "has not been executed yet"
+
+
+def fault(notebook: Path) -> str | None:
+    """What keeps an executed notebook out of the book, or None where nothing does.
+
+    A notebook is whole when papermill recorded its end and no exception, every code cell has
+    been executed, and no cell shows an error.
+
+    Args:
+        notebook: path of an executed notebook.
+    """
+    if not notebook.is_file():
+        return NOT_YET
+    try:
+        content = json.loads(notebook.read_text(encoding="utf-8"))
+        cells = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+    except (ValueError, KeyError, TypeError):
+        return "is not a notebook (its file is damaged)"
+    for number, cell in enumerate(cells, start=1):
+        for output in cell.get("outputs", []):
+            if output.get("output_type") == "error":
+                reason = f"{output.get('ename', 'error')}: {output.get('evalue', '')}"
+                return f"failed at code cell {number} ({' '.join(reason.split())[:200]})"
+    papermill = content.get("metadata", {}).get("papermill") or {}
+    if papermill.get("exception"):
+        return "failed while it was executed"
+    if not papermill.get("end_time"):
+        return "was not executed to its end"
+    for number, cell in enumerate(cells, start=1):
+        if cell.get("execution_count") is None and "".join(cell.get("source", "")).strip():
+            return f"was not executed to its end (code cell {number} never ran)"
+    return None
+
+
+def faults(book: Path, pages: list[str]) -> dict[str, str]:
+    """The faults of all notebooks that a book wants, by file name.
+
+    Args:
+        book: the folder of the book's sources.
+        pages: the names in its table of contents; those in ``notebooks/`` are checked.
+    """
+    names = [Path(page).with_suffix(".ipynb") for page in pages if page.startswith(FOLDER + "/")]
+    found = {name.name: fault(book / name) for name in sorted(names)}
+    return {name: reason for name, reason in found.items() if reason}
+
+
+def sentence(found: dict[str, str]) -> str:
+    """One sentence about what :func:`faults` found: what is wrong, where, and how to mend it."""
+    missing = [name for name, reason in found.items() if reason == NOT_YET]
+    if len(missing) == len(found):
+        more = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
+        which = f"book/{FOLDER}/{missing[0]}{more} missing"
+        return f"The notebooks have not been executed yet ({which}): run `make thesis` first."
+    name, reason = next((n, r) for n, r in found.items() if n not in missing)
+    more = f" ({len(found) - 1} more cannot be used)" if len(found) > 1 else ""
+    return f"book/{FOLDER}/{name} {reason}{more}: mend it and run `make thesis` again."
+
+
+def _check(app, config):
+    site_map = getattr(config, "external_site_map", None)  # absent when a single page is built
+    found = faults(Path(app.srcdir), list(site_map)) if site_map else {}
+    if found:
+        # jupyter-book wraps any Exception in a traceback of its own; an exit passes through it.
+        raise SystemExit(sentence(found))
+
+
+def setup(app):
+    """Connects the check; Sphinx calls it."""
+    app.connect("config-inited", _check, priority=950)  # the table of contents is read at 900
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
