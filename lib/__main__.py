@@ -71,15 +71,12 @@ def train(
     Settings are those of the class lib.config.Config: epochs, seed, features, k, lambda_,
     learning_rate, batch_size, parent, ...
     """
-    from lib.config import config_for
-    from lib.data import load
-    from lib.experiment import Experiment
+    from lib.experiment import train_run
 
     # Algorithm 5 without a parent: the experiment that starts from random weights.
     name = {"conditional_wgan_lp": "conditional_random"}.get(algorithm, algorithm)
-    config = config_for(name, profile).replace(**dict(map(_setting, changes)))
-    experiment = Experiment(name, config, load(data), profile, fresh)
-    print(experiment.train(device).folder)
+    settings = dict(map(_setting, changes))
+    print(train_run(name, profile, data, device, fresh, **settings).folder)
 
 
 @app.command()
@@ -101,6 +98,31 @@ def evaluate(
     chosen = Run.open(run)
     dataset = load(data or chosen.summary["data"])
     print(json.dumps(measure(chosen, dataset, poses, seed=seed).summary(), indent=2))
+
+
+@app.command()
+def pose(
+    sentence: Annotated[str, typer.Argument(help="What the person does, in quotes.")],
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("pose.png"),
+    number: Annotated[int, typer.Option(help="How many poses.")] = 6,
+    seed: Annotated[int, typer.Option(help="Of the noise: another seed, other poses.")] = 0,
+    profile: Profile = "quick",
+    data: Data = "sample",
+) -> None:
+    """Draw poses for a sentence, with the reduced conditional model (notebook 08)."""
+    import torch
+
+    from lib import figures, text
+    from lib.data import load
+    from lib.runs import finished_run
+    from lib.synthesis import caption_grid
+
+    dataset = load(data)
+    run = finished_run("conditional_reduced", dataset, profile)
+    h = torch.from_numpy(text.encode(dataset.encoder(), [sentence])) * run.config.caption_scale
+    poses = caption_grid(run.generator(), h, rows=number, seed=seed)[:, 0]
+    figures.pose_grid(poses).savefig(out)
+    print(out)
 
 
 @app.command()

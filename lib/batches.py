@@ -52,7 +52,7 @@ class Batches:
         self.conditional = ALGORITHMS[config.algorithm].conditional
         poses = split.poses
         if self.conditional:
-            if not len(split.pair_pose):
+            if not (len(split.pair_pose) and len(split.vectors)):
                 raise InputError(
                     "The data holds no pose with captions, which a conditional model needs: "
                     "prepare it from an archive with the caption files (annotations/captions_*)."

@@ -175,6 +175,29 @@ class Experiment:
         return Note(self.profile, describe_data(self.dataset), self.run)
 
 
+def train_run(
+    name: str,
+    profile: str = "quick",
+    data: str = "sample",
+    device: str = "auto",
+    fresh: bool = False,
+    **settings: Any,
+) -> Run:
+    """Trains one experiment from Python, with settings changed by name; see
+    :meth:`Experiment.train`.
+
+    Args:
+        name: of the experiment, a key of :data:`lib.config.NOTEBOOKS`.
+        profile: the file of profiles/ that gives all other settings.
+        data: "sample", "coco" or the path of a cache.
+        device: "auto", "cpu", "cuda", ...
+        fresh: train anew although a run is finished.
+        settings: fields of :class:`lib.config.Config`.
+    """
+    config = config_for(name, profile).replace(**settings)
+    return Experiment(name, config, load(data), profile, fresh).train(device)
+
+
 def describe_data(dataset: Dataset) -> str:
     """One clause on the data: which, and how many poses and pairs."""
     kind = {"sample": "generated sample data", "coco": "COCO 2017"}[dataset.source]

@@ -41,8 +41,8 @@ def fit_to_heatmap(keypoints, boxes):
         raise ValueError("a box without area cannot be fitted to a heatmap")
     scale = SIZE / sides.amax(dim=2, keepdim=True)  # (N, 1, 1)
     xy = (keypoints[..., :2] - corner - sides / 2) * scale + CENTRE  # (N, 17, 2)
-    visible = (keypoints[..., 2:] > 0).double()
-    pose = torch.cat([xy * visible, visible], dim=2).float()
+    visible = keypoints[..., 2:] > 0  # (N, 17, 1)
+    pose = torch.cat([torch.where(visible, xy, 0.0), visible.double()], dim=2).float()
     return pose if as_tensor else pose.numpy()
 
 

@@ -140,24 +140,22 @@ def warm_start(network: nn.Module, trained: dict[str, torch.Tensor]) -> None:
         InputError: the trained network is not the unconditional counterpart of ``network``.
     """
     own = network.state_dict()
-    for name, weight in trained.items():
-        target = own.get(name)
-        # Only the input channels of a layer may grow: dimension 0 of a transposed convolution's
-        # weight, dimension 1 of a convolution's.
-        grown = (
-            []
-            if target is None
-            else [
-                d
-                for d, (a, b) in enumerate(zip(weight.shape, target.shape, strict=False))
-                if a != b
-            ]
-        )
-        fits = target is not None and weight.ndim == target.ndim and len(grown) <= 1
-        if not fits or any(weight.shape[d] + COMPRESSED != target.shape[d] for d in grown):
-            shape = "none" if target is None else tuple(target.shape)
+    new = {name for name in own if name.startswith("compress.")}
+    for name in (own.keys() - new) | trained.keys():
+        before, after = (tuple(w[name].shape) if name in w else None for w in (trained, own))
+        if name in new or not _grown(before, after):
             raise InputError(
-                f"The warm start does not fit: its {name} has shape {tuple(weight.shape)}, the "
-                f"network to be trained has {shape}; give both the same features."
+                f"The warm start does not fit: its {name} has shape {before}, that of the network "
+                f"to be trained {after}; give both the same features, and take the weights of an "
+                "unconditional network."
             )
-        target[tuple(slice(0, size) for size in weight.shape)] = weight
+    for name, weight in trained.items():
+        own[name][tuple(slice(0, size) for size in weight.shape)] = weight
+
+
+def _grown(before: tuple[int, ...] | None, after: tuple[int, ...] | None) -> bool:
+    """Whether shapes are the same, but for the caption's channels in one dimension at the most."""
+    if before is None or after is None or len(before) != len(after):
+        return False
+    growth = [b - a for a, b in zip(before, after, strict=True) if a != b]
+    return growth in ([], [COMPRESSED])

@@ -210,7 +210,8 @@ def make(
     common = {"profile": profile_name, "data": data, "fresh": fresh}
     common |= {"coco_zip": str(coco_zip or ""), "encoder": str(encoder or "")}
     dataset = load(data)
-    without_captions = not (len(dataset.train.pair_pose) and len(dataset.val.pair_pose))
+    splits = (dataset.train, dataset.val)
+    without_captions = not all(len(s.pair_pose) and len(s.vectors) for s in splits)
     chosen = [n for n in notebooks() if n.stem in CAPTIONLESS or not without_captions]
     changed = []
     for notebook in chosen:

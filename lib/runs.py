@@ -143,23 +143,23 @@ class Run:
         load_weights(D, self.checkpoint / "discriminator.safetensors")
         return D.eval()
 
-    def first_snapshot(self, also_in: "Run") -> float:
-        """The earliest epoch of which both runs keep a snapshot.
+    def common_snapshot(self, other: "Run") -> float:
+        """The latest named epoch of which both runs keep a snapshot.
 
         Raises:
             InputError: there is none.
         """
         both = [
             epoch
-            for epoch in sorted(set(self.config.snapshots) & set(also_in.config.snapshots))
-            if all((run.folder / _snapshot_name(epoch)).exists() for run in (self, also_in))
+            for epoch in set(self.config.snapshots) & set(other.config.snapshots)
+            if all((run.folder / _snapshot_name(epoch)).exists() for run in (self, other))
         ]
         if not both:
             raise InputError(
-                f"The runs of {self.experiment} and {also_in.experiment} have no snapshot of the "
+                f"The runs of {self.experiment} and {other.experiment} have no snapshot of the "
                 "same epoch: name one in `snapshots` of both, not beyond the shorter training."
             )
-        return both[0]
+        return max(both)
 
     def begin(self, provenance: dict) -> None:
         """Makes the folder and writes the resolved settings."""

@@ -1,0 +1,55 @@
+# make thesis    data, notebooks, book          make test   all tests
+# make lab       the notebooks in JupyterLab    make clean  forget what was executed and built
+#
+# Settings of `make thesis`:
+#   PROFILE=quick|paper|smoke   lengths and widths of the trainings (profiles/*.toml)
+#   COCO_ZIP=FILE               COCO's annotations archive, instead of the sample data
+#   ENCODER=FILE                a pretrained fastText .bin, instead of one trained on the captions
+#   FRESH=1                     train anew, although finished runs are there
+
+PROFILE ?= quick
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+# Large tensors are reused instead of returned to the system and fetched again page by page: up to
+# twice as fast on a CPU (glibc reads these before Python starts).
+export MALLOC_MMAP_THRESHOLD_ := 4294967296
+export MALLOC_TRIM_THRESHOLD_ := 8589934592
+export MALLOC_TOP_PAD_ := 268435456
+# Kernels are those of .venv, activated or not.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+.PHONY: thesis test lab lint clean
+
+thesis: $(READY)
+	@$(BIN)/python -m lib thesis --profile $(PROFILE) $(if $(COCO_ZIP),--coco-zip "$(COCO_ZIP)") \
+		$(if $(ENCODER),--encoder "$(ENCODER)") $(if $(filter-out 0,$(FRESH)),--fresh)
+
+# Every notebook once with tiny settings, the book with warnings as errors; then the unit tests, and
+# the executed notebooks once more under nbval.
+test: export THESIS_HOME = $(CURDIR)/.smoke
+test: $(READY) lint
+	rm -rf .smoke
+	$(BIN)/python -m lib thesis --profile smoke
+	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env \
+		tests .smoke/book/notebooks
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+clean:
+	rm -rf .smoke book/_build book/notebooks data/executing
+
+$(READY): requirements.txt pyproject.toml
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and \
+		"Python 3.11 is needed, not %d.%d: make PYTHON=/path/to/python3.11 thesis" % v)'
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
