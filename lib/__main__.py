@@ -46,6 +46,7 @@ def prepare(
         print(message, file=sys.stderr)
 
     settings = config.profile(profile)["data"]
+    settings.pop("official", None)  # what to take is said by --coco-zip here
     print(json.dumps(data.prepare(coco_zip, cache, encoder=encoder, say=say, **settings)))
 
 

@@ -3,7 +3,6 @@
 import ast
 import dataclasses
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +121,7 @@ class Experiment:
         changes = {k: v for k, v in given.items() if k in settings and v is not None}
         return cls(name, config.replace(**changes), dataset, given["profile"], given["fresh"])
 
-    @cached_property
+    @property
     def run(self) -> Run:
         """Where the result is, or will be."""
         return runs.run_for(self.name, self.config, self.dataset, self.profile)
@@ -137,14 +136,14 @@ class Experiment:
         Raises:
             InputError: the parent has not been trained yet; or as :func:`lib.training.train`.
         """
-        parent = runs.parent_of(self.config, self.dataset, self.profile)
-        if parent is not None:
-            require(parent, self.profile, self.dataset)
         run = self.run
         if self.fresh:
             run = dataclasses.replace(run, folder=paths.RUNS / run.folder.name)
             run.delete()
         if not run.finished:
+            parent = runs.parent_of(self.config, self.dataset, self.profile)
+            if parent is not None:
+                require(parent, self.profile, self.dataset)
             train(run, self.dataset, parent, device)
         return run
 

@@ -32,7 +32,7 @@ from lib.runs import run_for
 READS = {
     "04_wgan_gp": ["wgan"],
     "06_conditional_full": ["wgan_gp"],
-    "08_conditional_reduced": ["reduced"],
+    "08_conditional_reduced": ["reduced", "conditional_full"],
     "09_conditional_random": ["conditional_reduced"],
     "10_evaluation": ["conditional_reduced"],
 }
@@ -86,6 +86,7 @@ def execute(notebook: Path, parameters: dict[str, Any], mark: str = "") -> Path:
             was executed before stays.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     target = paths.EXECUTED / notebook.name
@@ -107,6 +108,11 @@ def execute(notebook: Path, parameters: dict[str, Any], mark: str = "") -> Path:
             f"{notebook.name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
             f"(All of it: {paths.shown(temporary)}; the book keeps what was executed before.)"
         ) from None
+    except DeadKernelError:
+        raise InputError(
+            f"{notebook.name} was stopped from outside, perhaps for lack of memory; the book keeps "
+            "what was executed before."
+        ) from None
     if wrong := fault(temporary):
         raise InputError(f"{notebook.name} {wrong}.")
     content = json.loads(temporary.read_text())
@@ -124,7 +130,9 @@ def _kernel_environment() -> None:
     """Lets kernels be those of this Python, whether or not its environment is activated, and
     memory be reused instead of returned to the system, which halves a training's time."""
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    )
     os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(4 << 30))
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(8 << 30))
     os.environ.setdefault("MALLOC_TOP_PAD_", str(256 << 20))
@@ -217,7 +225,7 @@ def make(
     for notebook in chosen:
         names = declared(notebook)
         parameters = {key: value for key, value in common.items() if key in names}
-        mark = fingerprint(notebook, parameters, dataset)
+        mark = fingerprint(notebook, parameters | {"fresh": False}, dataset)
         if not fresh and up_to_date(paths.EXECUTED / notebook.name, mark):
             display.expected[notebook.stem] = 0.0
             print(f"{notebook.stem}: up to date", file=sys.stderr)
@@ -259,14 +267,16 @@ def build_book(changed: bool = True) -> Path:
     if not changed and page.exists():
         if max(p.stat().st_mtime for p in sources) < page.stat().st_mtime:
             return page
-    shutil.rmtree(paths.BOOK / "_build", ignore_errors=True)
+    building = paths.HOME / "data" / "building"
+    shutil.rmtree(building, ignore_errors=True)
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(paths.BOOK)]
-    result = subprocess.run(
-        [*command, "-W", "-n", "--keep-going", "-q"], capture_output=True, text=True
-    )
-    if result.returncode or not page.exists():
+    command += ["--path-output", str(building), "-W", "-n", "--keep-going", "-q"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode or not (building / "_build" / "html" / page.name).exists():
         tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-30:])
-        raise InputError(f"The book was not built:\n{tail}")
+        raise InputError(f"The book was not built, the one from before stays:\n{tail}")
+    shutil.rmtree(paths.BOOK / "_build", ignore_errors=True)
+    shutil.move(building / "_build", paths.BOOK / "_build")
     return page
 
 

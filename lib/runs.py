@@ -89,9 +89,10 @@ class Run:
             )
         try:
             content = json.loads((folder / "config.json").read_text())
-            settings = {f.name: content[f.name] for f in dataclasses.fields(Config)}
+            names = [f.name for f in dataclasses.fields(Config)]
+            settings = {name: content[name] for name in names if name in content}
             return cls(folder, Config(**settings), content["experiment"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{paths.shown(folder / 'config.json')} is damaged ({error!r}): delete the run "
                 "folder and train again."
@@ -111,7 +112,13 @@ class Run:
         """Losses: ``iteration``, ``epoch``, ``loss_d`` and, where G was updated, ``loss_g``;
         after an epoch ``val_loss_d`` and ``val_loss_g``."""
         path = self.folder / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        rows = []
+        for line in path.read_text().splitlines() if path.exists() else []:
+            try:
+                rows.append(json.loads(line))
+            except ValueError:  # cut off when the machine stopped; it will be written again
+                break
+        return rows
 
     def final_losses(self, share: float = 0.1) -> dict[str, float]:
         """Each loss's mean over the last tenth (``share``) of the training."""

@@ -200,7 +200,8 @@ def train(
     total = max(1, round(config.epochs * per_epoch))
     snapshots = {max(1, round(epoch * per_epoch)): epoch for epoch in config.snapshots}
 
-    trainer = Trainer(config, where, _generator(where, config.seed))
+    # The weights are drawn from the seed itself: other random numbers for the rest.
+    trainer = Trainer(config, where, _generator(where, config.seed + 2**32))
     done, seconds = 0, 0.0
     if run.checkpoint is None:
         trainer.initialise(parent)

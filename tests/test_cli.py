@@ -1,0 +1,165 @@
+"""The command line: help, data, training, measures, and one sentence for bad input."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import tiny  # noqa: F401 one thread
+
+from lib import __main__ as cli
+from lib import data, paths, pipeline
+from lib.runs import Run
+
+SMALL = ["--profile", "smoke", "--set", "features=0.0625", "--set", "batch_size=4"]
+SMALL += ["--set", "epoch_size=8", "--set", "epochs=1", "--device", "cpu"]
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Calls ``python -m lib ...`` within this process; its exit status, stdout and stderr."""
+
+    def called(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lib", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+            raise SystemExit(0)
+        return (end.value.code or 0, *capsys.readouterr())
+
+    return called
+
+
+@pytest.fixture(scope="module")
+def cache(module_home, tiny_coco):
+    """A tiny prepared data set with captions."""
+    folder = tiny_coco(module_home / "tiny")
+    data.prepare(folder, module_home / "tiny.safetensors", encoder_epochs=1)
+    return module_home / "tiny.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ((), ["prepare", "train", "evaluate", "thesis"]),
+        (("prepare",), ["--coco-zip", "--cache", "--encoder", "left_out"]),
+        (("train",), ["algorithm", "--set", "key=value", "conditional_wgan_lp", "learning_rate"]),
+        (("evaluate",), ["run", "--data", "--poses", "1-NN"]),
+        (("thesis",), ["--profile", "--coco-zip", "--fresh"]),
+    ],
+)
+def test_help_is_worth_reading(call, monkeypatch, command, words):
+    monkeypatch.setenv("COLUMNS", "200")
+    status, out, _ = call(*command, "--help")
+    assert status == 0
+    for word in words:
+        assert word in out
+
+
+def test_prepare_ends_with_a_json_object(call, home, tiny_coco, tmp_path):
+    folder = tiny_coco(tmp_path, train=12, val=6, crowded=3)
+    path = tmp_path / "cache.safetensors"
+    arguments = ["prepare", "--coco-zip", folder, "--cache", path, "--profile", "smoke"]
+    status, out, err = call(*arguments)
+    summary = json.loads(out.splitlines()[-1])
+    assert status == 0 and isinstance(summary["left_out"], dict)
+    numbers = {
+        key: summary[key] for key in ("train_poses", "val_poses", "train_pairs", "val_pairs")
+    }
+    assert numbers == {"train_poses": 15, "val_poses": 9, "train_pairs": 12, "val_pairs": 6}
+    assert len(data.load(path).train.poses) == 15
+    status, again, err = call(*arguments)
+    assert json.loads(again.splitlines()[-1]) == summary and "up to date" in err
+
+
+def test_prepare_takes_the_profile_paper_too(call, home, tiny_coco, tmp_path):
+    folder = tiny_coco(tmp_path)
+    status, out, _ = call("prepare", "--coco-zip", folder, "--profile", "paper")
+    assert status == 0 and json.loads(out.splitlines()[-1])["train_poses"] == 15
+
+
+def test_a_missing_archive_is_one_sentence_and_leaves_the_cache(call, cache):
+    before = cache.read_bytes()
+    status, out, err = call("prepare", "--coco-zip", "gone.zip", "--cache", cache)
+    assert status == 1 and out == "" and "gone.zip" in err and "Traceback" not in err
+    assert err.startswith("Error: ") and err.count("\n") == 1
+    assert cache.read_bytes() == before
+
+
+@pytest.mark.parametrize("algorithm", ["gan", "conditional_wgan_lp"])
+def test_train_and_evaluate(call, cache, algorithm):
+    status, out, _ = call("train", algorithm, "--data", cache, *SMALL, "--set", "k=2")
+    run = Run.open(out.splitlines()[-1])
+    assert status == 0 and run.folder.parent == paths.RUNS
+    assert run.config.algorithm == algorithm and run.summary["iterations"] == 2
+    settings = run.config
+    assert (settings.features, settings.batch_size, settings.k) == (0.0625, 4, 2)
+    assert (settings.epoch_size, settings.epochs, settings.parent) == (8, 1.0, "")
+
+    status, out, _ = call("evaluate", run.folder.name, "--poses", 5)
+    measures = json.loads(out)
+    assert status == 0 and 0 <= measures["accuracy"] <= 1
+    assert (measures["n_real"], measures["n_fake"], measures["n_val"]) == (5, 5, 5)
+    assert call("evaluate", run.folder, "--data", cache, "--poses", 5)[1] == out
+
+
+def test_a_finished_run_is_not_trained_again_unless_asked(call, cache, monkeypatch):
+    from lib import experiment
+
+    _, out, _ = call("train", "wgan", "--data", cache, *SMALL)
+    trained = []
+    real = experiment.train
+    monkeypatch.setattr(experiment, "train", lambda *args: trained.append(real(*args)))
+    assert call("train", "wgan", "--data", cache, *SMALL)[:2] == (0, out) and not trained
+    assert call("train", "wgan", "--data", cache, *SMALL, "--fresh")[:2] == (0, out)
+    assert len(trained) == 1
+
+
+def test_values_are_read_as_toml_or_as_words():
+    read = {text: cli._setting(f"key={text}")[1] for text in ("3", "1e-4", "true", "[0, 0.9]", "a")}
+    assert read == {"3": 3, "1e-4": 1e-4, "true": True, "[0, 0.9]": [0, 0.9], "a": "a"}
+    assert cli._setting("parent=") == ("parent", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "gan", "--set", "epohcs=3"], ["'epohcs'", "did you mean epochs?"]),
+        (["train", "gan", "--set", "epochs=three"], ["epochs = 'three'", "a number"]),
+        (["train", "gan", "--set", "epochs"], ["--set epochs", "key=value"]),
+        (["train", "gna"], ["'gna'", "did you mean gan?"]),
+        (["train", "gan", "--profile", "smok"], ["'smok'", "did you mean smoke?"]),
+        (["train", "gan", "--data", "none.safetensors"], ["none.safetensors", "-m lib prepare"]),
+        (["train", "reduced", "--set", "parent=gnu"], ["'gnu'", "did you mean gan?"]),
+        (["train", "gan", "--device", "tpu9"], ["'tpu9'", "try cpu"]),
+        (["train", "conditional_full"], ["notebooks/04_wgan_gp.ipynb"]),
+        (["evaluate", "nothing"], ["'nothing'", "finished"]),
+        (["thesis", "--profile", "smok"], ["'smok'"]),
+    ],
+)
+def test_bad_input_is_one_sentence(call, cache, home, monkeypatch, arguments, words):
+    if "train" in arguments and "--data" not in arguments:
+        arguments = [*arguments, "--data", str(cache)]
+    if "--profile" not in arguments and arguments[0] == "train":
+        arguments = [*arguments, "--profile", "smoke"]
+    monkeypatch.setattr(pipeline, "_kernel_environment", lambda: None)
+    status, out, err = call(*arguments)
+    assert status == 1 and out == "" and "Traceback" not in err
+    assert err.startswith("Error: ") and err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+def test_from_a_shell(tmp_path):
+    """Exit status and one line on stderr, without a traceback."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "lib", "train", "gan", "--set", "epohcs=3", "--profile", "smoke"],
+        cwd=paths.SOURCE,
+        env=os.environ | {"THESIS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 1 and answer.stdout == ""
+    assert answer.stderr == ("Error: The setting 'epohcs' is not known: did you mean epochs?\n")
+    assert not list(tmp_path.iterdir())

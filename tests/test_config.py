@@ -1,0 +1,233 @@
+"""Settings: the thesis's own numbers, what is refused, and the identity they make."""
+
+import dataclasses
+import inspect
+
+import pytest
+
+from lib import config, data, paths
+from lib.config import NOTEBOOKS, Config, config_for, identity, profile
+from lib.errors import InputError
+from lib.losses import ALGORITHMS
+from lib.runs import networks
+
+PROFILES = sorted(file.stem for file in paths.PROFILES.glob("*.toml"))
+CRITIC = {"k": 5, "momenta": (0.0, 0.9)}
+CONDITIONAL = CRITIC | {
+    "algorithm": "conditional_wgan_lp",
+    "alpha": 1.0,
+    "lambda_": 150.0,
+    "beta": 0.5,
+    "learning_rate": 0.0004,
+    "epochs": 1000.0,
+    "caption_scale": 30.0,
+}
+WGAN_GP = CRITIC | {
+    "algorithm": "wgan_gp",
+    "lambda_": 10.0,
+    "learning_rate": 0.0001,
+    "epochs": 200.0,
+}
+# Written out from sections 4.1 and 4.3 of the thesis.
+THESIS = {
+    "gan": {
+        "algorithm": "gan",
+        "k": 1,
+        "momenta": (0.5, 0.999),
+        "learning_rate": 0.0005,
+        "epochs": 50.0,
+        "features": 1.0,
+    },
+    "wgan": {
+        "algorithm": "wgan",
+        "k": 5,
+        "c": 0.01,
+        "smoothing": 0.99,
+        "learning_rate": 0.0001,
+        "epochs": 200.0,
+        "features": 1.0,
+    },
+    "wgan_gp": WGAN_GP | {"features": 1.0, "parent": ""},
+    "conditional_full": CONDITIONAL | {"features": 1.0, "parent": "wgan_gp"},
+    "reduced": WGAN_GP | {"features": 0.5, "parent": ""},
+    "conditional_reduced": CONDITIONAL | {"features": 0.5, "parent": "reduced"},
+    "conditional_random": CONDITIONAL | {"features": 0.5, "parent": ""},
+}
+
+
+@pytest.mark.parametrize("name", THESIS)
+def test_profile_paper_is_the_thesis_to_the_digit(name):
+    resolved = dataclasses.asdict(config_for(name, "paper"))
+    wanted = THESIS[name] | {"batch_size": 128, "epoch_size": 0, "augment": True, "decay": False}
+    assert {key: resolved[key] for key in wanted} == wanted
+
+
+def test_profile_paper_keeps_the_networks_of_figure_7_and_tests_10000_captions():
+    assert max(config_for("wgan", "paper").snapshots) == 50
+    assert max(config_for("wgan_gp", "paper").snapshots) == 50
+    assert profile("paper")["evaluation"]["repeats"] == 10_000
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("profile_name", PROFILES)
+def test_every_profile_gives_every_experiment(profile_name, name):
+    chosen = config_for(name, profile_name)
+    assert chosen.algorithm == config_for(name, "paper").algorithm
+    assert chosen.parent == config_for(name, "paper").parent
+    if chosen.parent:  # a warm start needs the same networks but for the caption's part
+        parent = config_for(chosen.parent, profile_name)
+        assert not ALGORITHMS[parent.algorithm].conditional
+        assert parent.features == chosen.features
+        for grown, trained in zip(networks(chosen), networks(parent), strict=True):
+            assert trained.state_dict().keys() <= grown.state_dict().keys()
+
+
+@pytest.mark.parametrize("profile_name", PROFILES)
+def test_every_profile_has_the_tables_that_others_read(profile_name):
+    tables = profile(profile_name)
+    assert {"poses", "repeats"} <= tables["evaluation"].keys()
+    known = inspect.signature(data.prepare).parameters.keys()
+    assert tables["data"].keys() <= known | {"official"}
+
+
+@pytest.mark.parametrize("profile_name", PROFILES)
+def test_figure_7_finds_the_same_early_epoch(profile_name):
+    both = [config_for(name, profile_name) for name in ("wgan", "wgan_gp")]
+    early = set(both[0].snapshots) & set(both[1].snapshots)
+    assert early and min(early) <= min(chosen.epochs for chosen in both)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"epohcs": 3}, ["'epohcs'", "did you mean epochs?"]),
+        ({"zzz": 3}, ["'zzz'", "known are algorithm, seed"]),
+        ({"k": 2.0}, ["k = 2.0", "a whole number", "float"]),
+        ({"k": True}, ["k = True", "a whole number", "bool"]),
+        ({"epochs": "3"}, ["epochs = '3'", "a number", "str"]),
+        ({"epochs": False}, ["epochs = False", "a number"]),
+        ({"augment": 1}, ["augment = 1", "bool"]),
+        ({"momenta": 0.5}, ["momenta = 0.5", "a list of numbers"]),
+        ({"momenta": [0.5, "x"]}, ["momenta = 'x'", "a number"]),
+        ({"momenta": [0.5]}, ["momenta", "two numbers"]),
+        ({"momenta": [0.5, 1.0]}, ["momenta", "below 1"]),
+        ({"smoothing": 1.5}, ["smoothing = 1.5", "below 1"]),
+        ({"algorithm": "dcgan"}, ["'dcgan'", "conditional_wgan_lp"]),
+        ({"k": 0}, ["k = 0", "larger than 0"]),
+        ({"batch_size": -1}, ["batch_size = -1", "larger than 0"]),
+        ({"epochs": 0}, ["epochs", "larger than 0"]),
+        ({"c": 0}, ["c = 0", "larger than 0"]),
+        ({"epoch_size": -1}, ["epoch_size = -1", "less than 0"]),
+        ({"lambda_": -1}, ["lambda_ = -1", "less than 0"]),
+        ({"seed": -1}, ["seed = -1", "less than 0"]),
+        ({"seed": 1 << 40}, ["seed = 1099511627776", "below"]),
+        ({"epochs": float("inf")}, ["epochs = inf", "finite"]),
+        ({"learning_rate": float("nan")}, ["learning_rate = nan", "finite"]),
+        ({"snapshots": [1, float("nan")]}, ["snapshots = nan", "finite"]),
+    ],
+)
+def test_wrong_settings_are_refused_with_a_sentence(changes, words):
+    with pytest.raises(InputError) as error:
+        Config("wgan_gp").replace(**changes)
+    for word in words:
+        assert word in str(error.value)
+    assert str(error.value).count("\n") == 0
+
+
+def test_whole_numbers_and_lists_become_what_the_settings_are():
+    changed = Config("gan").replace(epochs=3, momenta=[0, 1 / 2], snapshots=[1])
+    assert changed == Config("gan", epochs=3.0, momenta=(0.0, 0.5), snapshots=(1.0,))
+    assert type(changed.epochs) is float and type(changed.momenta[0]) is float
+
+
+def test_unknown_profile_and_experiment():
+    with pytest.raises(InputError, match="profile 'papre' is not known: did you mean paper?"):
+        config_for("gan", "papre")
+    with pytest.raises(InputError, match="experiment 'wgan_pg' is not known: did you mean wgan_gp"):
+        config_for("wgan_pg", "paper")
+
+
+@pytest.fixture
+def own_profile(tmp_path, monkeypatch):
+    """Writes profiles/mine.toml."""
+    monkeypatch.setattr(paths, "PROFILES", tmp_path)
+
+    def write(text: str) -> None:
+        (tmp_path / "mine.toml").write_text(text)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[training\n", ["mine.toml", "not valid TOML"]),
+        ("[data]\n", ["mine.toml", "[training.gan]"]),
+        ("[training]\nk = 1\n", ["mine.toml", "[training.gan]"]),
+        ("[training.gan]\nk = 1\n", ["mine.toml", "algorithm"]),
+        ("[training.gan]\nalgorithm = 'gan'\nlearnig_rate = 1.0\n", ["did you mean learning_rate"]),
+        ("[training.gan]\nalgorithm = 'gan'\nk = '1'\n", ["k = '1'", "a whole number"]),
+    ],
+)
+def test_a_wrong_profile_is_refused_with_a_sentence(own_profile, text, words):
+    own_profile(text)
+    with pytest.raises(InputError) as error:
+        config_for("gan", "mine")
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_an_experiments_table_goes_before_the_common_one(own_profile):
+    own_profile("[training]\nk = 3\nseed = 7\n[training.gan]\nalgorithm = 'gan'\nk = 1\n")
+    assert config_for("gan", "mine") == Config("gan", k=1, seed=7)
+
+
+def test_identity_counts_all_that_determines_the_result():
+    base = Config("wgan_gp")
+    changes = {
+        "algorithm": "wgan",
+        "seed": 1,
+        "features": 0.5,
+        "k": 5,
+        "c": 0.02,
+        "lambda_": 1,
+        "alpha": 2,
+        "beta": 0.1,
+        "learning_rate": 1e-4,
+        "momenta": (0.0, 0.9),
+        "smoothing": 0.9,
+        "batch_size": 8,
+        "epochs": 3,
+        "epoch_size": 5,
+        "snapshots": (1,),
+        "augment": False,
+        "decay": True,
+        "caption_scale": 1,
+        "parent": "reduced",
+    }
+    assert changes.keys() == {field.name for field in dataclasses.fields(Config)}
+    made = [identity(base, "d"), identity(base, "e"), identity(base, "d", "p")]
+    made += [identity(base.replace(**{key: value}), "d") for key, value in changes.items()]
+    assert len(set(made)) == len(made)
+    assert all(len(name) == 10 and int(name, 16) >= 0 for name in made)
+
+
+def test_identity_does_not_count_how_a_run_is_executed():
+    assert not {"device", "fresh", "stop_after", "name"} & {
+        field.name for field in dataclasses.fields(Config)
+    }
+    assert identity(Config("gan", epochs=3), "d") == identity(Config("gan", epochs=3.0), "d")
+
+
+def test_a_setting_added_later_leaves_earlier_identities(monkeypatch):
+    """A setting at its default does not count, so that a new one changes no earlier run."""
+    before = identity(Config("gan", k=2), "data", "parent")
+    assert before == identity(Config("gan", k=2, lambda_=10.0), "data", "parent")
+
+    @dataclasses.dataclass(frozen=True)
+    class Later(Config):
+        extra: int = 4
+
+    monkeypatch.setattr(config, "Config", Later)
+    assert identity(Later("gan", k=2), "data", "parent") == before
+    assert identity(Later("gan", k=2, extra=5), "data", "parent") != before

@@ -1,0 +1,85 @@
+"""Data and settings so small that a training takes a second."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lib.config import Config
+from lib.data import Dataset, Split
+from lib.runs import Run
+
+# Threads that wait for each other on busy cores make networks this small ten times slower.
+torch.set_num_threads(1)
+
+FEATURES = 1 / 16  # widths 32, 16, 8, 4
+
+
+def split(poses: int, pairs: int | None = None, captions: int = 5, seed: int = 0) -> Split:
+    """Random poses, of which the last ``pairs`` have ``captions`` each, but the first pair one.
+
+    Caption c is "caption c"; its vector is 1 at place c, so that a vector tells whose it is.
+    """
+    source = torch.Generator().manual_seed(seed)
+    xy = torch.rand(poses, 17, 2, generator=source) * 50 + 7
+    pairs = poses if pairs is None else pairs
+    count = torch.tensor([1] + [captions] * (pairs - 1))[:pairs]
+    total = int(count.sum())
+    return Split(
+        poses=torch.cat([xy, torch.ones(poses, 17, 1)], dim=2),
+        keypoints=np.zeros((poses, 17, 3), np.float32),
+        boxes=np.ones((poses, 4), np.float32),
+        person_ids=np.arange(poses),
+        image_ids=np.arange(poses),
+        image_sizes=np.ones((poses, 2), np.int32),
+        activity=np.zeros(poses, np.int16),
+        pair_pose=torch.arange(poses - pairs, poses),
+        pair_first=count.cumsum(0) - count,
+        pair_count=count,
+        caption_images=np.zeros(total, np.int64),
+        vectors=torch.eye(300)[:total],
+        text="\n".join(f"caption {c}" for c in range(total)).encode(),
+    )
+
+
+def dataset(train: int = 10, val: int = 6, pairs: int | None = None) -> Dataset:
+    """Generated poses, as a loaded cache would hold them."""
+    val_pairs = None if pairs is None else min(pairs, val)
+    halves = split(train, pairs), split(val, val_pairs, seed=1)
+    return Dataset("sample", "sample", *halves, poses_id="poses", pairs_id="pairs", meta={})
+
+
+def config(algorithm: str = "wgan_gp", **changes) -> Config:
+    """Three iterations an epoch on the ten poses of ``dataset``, the last with two poses."""
+    own = {"features": FEATURES, "batch_size": 4, "epochs": 2, "k": 2} | changes
+    return Config(algorithm, **own)
+
+
+def run(folder: Path, settings: Config, name: str = "wgan_gp") -> Run:
+    return Run(folder, settings, name)
+
+
+def notebook(path: Path, *cells: str) -> Path:
+    """Writes a notebook of code cells; the first holds the parameters."""
+    content = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": f"cell-{number}",
+                "metadata": {"tags": ["parameters"] if number == 0 else []},
+                "outputs": [],
+                "source": source,
+            }
+            for number, source in enumerate(cells)
+        ],
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
