@@ -43,7 +43,6 @@ class Config:
     alpha: float = 1.0  # weight of mismatching captions in D's loss, equation 8
     beta: float = 0.5  # interpolation of two encodings, equation 7
     learning_rate: float = 5.0e-4  # of both networks
-    decay: bool = False  # the learning rate falls linearly, to 0 at the end (not in the thesis)
     momenta: tuple[float, ...] = (0.5, 0.999)  # first and second, of Adam
     smoothing: float = 0.99  # of RMSProp (WGAN)
     batch_size: int = 128  # m, poses a minibatch

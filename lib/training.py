@@ -124,11 +124,6 @@ class Trainer:
         self.D.requires_grad_(True)
         return loss.detach()
 
-    def set_learning_rate(self, rate: float) -> None:
-        for optimizer in (self.optimizer_g, self.optimizer_d):
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-
     def validate(self, batches: Batches, seed: int) -> dict[str, float]:
         """Losses on the whole validation split, networks in evaluation mode; noise and captions
         are drawn anew for each ``seed`` and leave the training's random numbers alone."""
@@ -216,8 +211,6 @@ def train(
     begun = saved = time.monotonic()
     losses: list[tuple[int, torch.Tensor, torch.Tensor | None]] = []
     for iteration in range(done, total):
-        if config.decay:
-            trainer.set_learning_rate(config.learning_rate * (1 - iteration / total))
         batch = batches.draw(iteration, trainer.generator)
         loss_d = trainer.discriminator_step(batch, batches)
         # The count of D steps goes on over the end of an epoch.

@@ -58,7 +58,7 @@ THESIS = {
 @pytest.mark.parametrize("name", THESIS)
 def test_profile_paper_is_the_thesis_to_the_digit(name):
     resolved = dataclasses.asdict(config_for(name, "paper"))
-    wanted = THESIS[name] | {"batch_size": 128, "epoch_size": 0, "augment": True, "decay": False}
+    wanted = THESIS[name] | {"batch_size": 128, "epoch_size": 0, "augment": True}
     assert {key: resolved[key] for key in wanted} == wanted
 
 
@@ -201,7 +201,6 @@ def test_identity_counts_all_that_determines_the_result():
         "epoch_size": 5,
         "snapshots": (1,),
         "augment": False,
-        "decay": True,
         "caption_scale": 1,
         "parent": "reduced",
     }

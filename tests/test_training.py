@@ -257,23 +257,6 @@ def test_the_count_of_d_steps_goes_on_over_the_end_of_an_epoch(tmp_path, monkeyp
     assert [id(batch) for batch in steps["G"]] == [id(steps["D"][i - 1]) for i in due]
 
 
-@pytest.mark.parametrize("decay", [False, True])
-def test_the_learning_rate_falls_only_where_it_is_wanted(tmp_path, monkeypatch, decay):
-    """Also from where an interrupted training stopped."""
-    rates, step = [], Trainer.discriminator_step
-
-    def spied(self, batch, batches):
-        rates.append([o.param_groups[0]["lr"] for o in (self.optimizer_g, self.optimizer_d)])
-        return step(self, batch, batches)
-
-    monkeypatch.setattr(Trainer, "discriminator_step", spied)
-    run = tiny.run(tmp_path / "run", tiny.config(learning_rate=0.006, decay=decay))
-    train(run, DATA, device="cpu", stop_after=4)
-    train(run, DATA, device="cpu")
-    wanted = [0.006, 0.005, 0.004, 0.003, 0.002, 0.001] if decay else [0.006] * 6
-    assert torch.allclose(torch.tensor(rates), torch.tensor([[rate] * 2 for rate in wanted]))
-
-
 def test_a_length_below_an_epoch_is_counted_in_iterations(tmp_path):
     run = tiny.run(tmp_path / "run", tiny.config(epochs=2 / 3))
     train(run, DATA, device="cpu")
