@@ -186,7 +186,7 @@ def train_run(
     :meth:`Experiment.train`.
 
     Args:
-        name: of the experiment, a key of :data:`lib.config.NOTEBOOKS`.
+        name: of the experiment, a key of ``lib.config.NOTEBOOKS``.
         profile: the file of profiles/ that gives all other settings.
         data: "sample", "coco" or the path of a cache.
         device: "auto", "cpu", "cuda", ...

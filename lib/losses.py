@@ -79,12 +79,15 @@ def _gradient_norms(
     """Norms (B,) of D's gradient at x^ = eps x + (1 - eps) G(z), by x^ and, if given, by h."""
     shape = (len(real), *[1] * (real.ndim - 1))
     epsilon = torch.rand(shape, generator=generator, device=real.device, dtype=real.dtype)
-    x_hat = (epsilon * real + (1 - epsilon) * fake).detach().requires_grad_()
+    x_hat = torch.lerp(fake, real, epsilon).detach().requires_grad_()
     inputs = [x_hat] if h is None else [x_hat, h.detach().requires_grad_()]
     # Each score depends on its own sample only (D has no batch norm), so that the gradient of the
     # sum holds every sample's own gradient.
     gradients = torch.autograd.grad(D(*inputs).sum(), inputs, create_graph=True)
-    return [gradient.flatten(1).norm(dim=1) for gradient in gradients]
+    return [
+        torch.linalg.vector_norm(gradient, dim=tuple(range(1, gradient.ndim)))
+        for gradient in gradients
+    ]
 
 
 def gradient_penalty(
