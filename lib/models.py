@@ -21,8 +21,20 @@ def _widths(features: float) -> list[int]:
     return [max(1, round(width * features)) for width in WIDTHS]
 
 
+class LeakyReLU(nn.LeakyReLU):
+    """max(a x, x), as a product with a factor that is constant to automatic differentiation.
+
+    Its second derivative is zero. torch's own leaky ReLU sends these zeros back through the whole
+    network when a gradient penalty is differentiated, which costs a quarter of the penalty's time.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        slope = x.new_full((), self.negative_slope)
+        return x * torch.where(x.detach() > 0, torch.ones_like(slope), slope)
+
+
 def _compress() -> nn.Module:
-    return nn.Sequential(nn.Linear(TEXT, COMPRESSED), nn.LeakyReLU(SLOPE))
+    return nn.Sequential(nn.Linear(TEXT, COMPRESSED), LeakyReLU(SLOPE))
 
 
 class Generator(nn.Module):
@@ -97,7 +109,7 @@ class Discriminator(nn.Module):
         return nn.Sequential(
             nn.Conv2d(inputs, outputs, kernel_size=size, stride=stride, padding=padding),
             nn.BatchNorm2d(outputs) if self.batch_norm else nn.Identity(),
-            nn.LeakyReLU(SLOPE),
+            LeakyReLU(SLOPE),
         )
 
     def forward(self, x: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
