@@ -226,10 +226,11 @@ class Note:
         if self.run is not None:
             s, config = self.run.summary, self.run.config
             minutes, seconds = divmod(round(s["seconds"]), 60)
+            time = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
             passes = s["poses_seen"] / s["train_poses"]
             text = (
                 f"Trained for {s['iterations']:,} iterations of {config.batch_size} poses "
-                f"({passes:,.1f} passes over {s['train_poses']:,} poses) in {minutes} min "
-                f"{seconds} s on {s['hardware']}, seed {config.seed}. {text}"
+                f"({passes:,.1f} passes over {s['train_poses']:,} poses) in {time} on "
+                f"{s['hardware']}, seed {config.seed}. {text}"
             )
         return f"> **{kind}.** {text}"

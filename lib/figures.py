@@ -344,6 +344,14 @@ def _draw_losses(ax: Axes, metrics: Sequence[Mapping], key: str, cut: bool) -> N
     limits = cut_limits(both) if cut else None
     notes = []
     if limits:
+        # Few as they are, validation points must not all fall outside: the later ones are shown.
+        late = validation[1, validation[0] >= np.median(validation[0])] if validation.size else []
+        shown = [value for value in late if np.isfinite(value)]
+        space = 0.03 * (limits[1] - limits[0])
+        limits = (
+            min([limits[0], *(v - space for v in shown)]),
+            max([limits[1], *(v + space for v in shown)]),
+        )
         ax.set_ylim(limits)
         outside = (y < limits[0]) | (y > limits[1])
         notes.append(

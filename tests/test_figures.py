@@ -398,3 +398,15 @@ def test_ipython_gets_an_image_and_pyplot_nothing():
         assert data["image/png"][:8] == b"\x89PNG\r\n\x1a\n"
     assert plt.get_fignums() == before
     assert dict(matplotlib.rcParams) == style
+
+
+def test_the_cut_keeps_the_later_validation_points():
+    rows = [
+        {"iteration": i, "epoch": i / 100, "loss_d": 50 / i, "loss_g": 1.0} for i in range(1, 401)
+    ]
+    rows += [
+        {"iteration": 100 * e, "epoch": e, "val_loss_d": 7.0, "val_loss_g": 1.0}
+        for e in (1, 2, 3, 4)
+    ]
+    low, high = figures.loss_curves(rows).axes[0].get_ylim()
+    assert high > 7.0 and high < 50
