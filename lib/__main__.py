@@ -23,6 +23,7 @@ Zip = Annotated[
     Path | None,
     typer.Option(help="COCO's annotations archive, or a folder of its layout; default: sample."),
 ]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the noise and of what is drawn.")]
 Encoder = Annotated[
     Path | None,
     typer.Option(help="A pretrained fastText .bin; default: one trained on the captions."),
@@ -77,6 +78,8 @@ def train(
     # Algorithm 5 without a parent: the experiment that starts from random weights.
     name = {"conditional_wgan_lp": "conditional_random"}.get(algorithm, algorithm)
     settings = dict(map(_setting, changes))
+    for key in settings.keys() & {"name", "profile", "data", "device", "fresh"}:
+        raise InputError(f"{key} is not a setting: give it as an option or argument of its own.")
     print(train_run(name, profile, data, device, fresh, **settings).folder)
 
 
@@ -87,9 +90,9 @@ def evaluate(
         str | None, typer.Option(help="Prepared data; default: those it was trained on.")
     ] = None,
     poses: Annotated[
-        int | None, typer.Option(help="Poses compared at the most; default: all.")
+        int | None, typer.Option(min=2, help="Poses compared at the most; default: all.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of noise, captions and choice of poses.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Print a run's 1-NN accuracy, retrieval distances and diversity as JSON (thesis 4.4.2)."""
     from lib.data import load
@@ -105,8 +108,8 @@ def evaluate(
 def pose(
     sentence: Annotated[str, typer.Argument(help="What the person does, in quotes.")],
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("pose.png"),
-    number: Annotated[int, typer.Option(help="How many poses.")] = 6,
-    seed: Annotated[int, typer.Option(help="Of the noise: another seed, other poses.")] = 0,
+    number: Annotated[int, typer.Option(min=1, help="How many poses.")] = 6,
+    seed: Seed = 0,
     profile: Profile = "quick",
     data: Data = "sample",
 ) -> None:
@@ -118,11 +121,16 @@ def pose(
     from lib.runs import finished_run
     from lib.synthesis import caption_grid
 
+    if not text.clean(sentence):
+        raise InputError("The sentence has no words: say what the person does.")
     dataset = load(data)
     run = finished_run("conditional_reduced", dataset, profile)
     h = torch.from_numpy(text.encode(dataset.encoder(), [sentence])) * run.config.caption_scale
     poses = caption_grid(run.generator(), h, rows=number, seed=seed)[:, 0]
-    figures.pose_grid(poses).savefig(out)
+    try:
+        figures.pose_grid(poses).savefig(out)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{out} cannot be written ({error}): give another --out.") from None
     print(out)
 
 
@@ -156,6 +164,13 @@ def main() -> None:
         app()
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:  # a full disk, a folder that cannot be written to
+        print(
+            f"Error: {error.filename or 'A file'} cannot be written or read ({error.strerror}): "
+            "make room or give another place; what was finished before is kept.",
+            file=sys.stderr,
+        )
         sys.exit(1)
 
 

@@ -65,7 +65,14 @@ class Config:
         for name in ("k", "c", "batch_size", "epochs", "features", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} = {getattr(self, name)} must be larger than 0.")
-        for name in ("seed", "epoch_size", "lambda_"):
+        for name, most in (("features", 8), ("batch_size", 65_536), ("epochs", 1_000_000)):
+            if getattr(self, name) > most:
+                raise InputError(f"{name} = {getattr(self, name):g} must be at most {most:,}.")
+        if any(epoch <= 0 for epoch in self.snapshots):
+            raise InputError(f"snapshots = {list(self.snapshots)} must be larger than 0.")
+        if not 0 <= self.beta <= 1:
+            raise InputError(f"beta = {self.beta} must be from 0 to 1.")
+        for name in ("seed", "epoch_size", "lambda_", "alpha"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} = {getattr(self, name)} must not be less than 0.")
         if self.seed >= 1 << 32:
@@ -111,7 +118,8 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
         wanted = {int: "a whole number", float: "a number", list: "a list of numbers"}.get(
             kind, kind.__name__
         )
-        raise InputError(f"{name} = {value!r} must be {wanted}, not a {type(value).__name__}.")
+        given = "a word" if isinstance(value, str) else f"a {type(value).__name__}"
+        raise InputError(f"{name} = {value!r} must be {wanted}, not {given}.")
     return value
 
 

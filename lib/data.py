@@ -132,7 +132,7 @@ def _metadata(path: Path) -> dict[str, Any] | None:
             return {key: json.loads(value) for key, value in file.metadata().items()}
     except (SafetensorError, OSError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{paths.shown(path)} is not a whole cache ({error}): remove it and {HOW}."
+            f"{paths.shown(path)} is not a whole cache ({error}): {HOW}, or give another cache."
         ) from error
 
 

@@ -29,7 +29,7 @@ def fetch(
     url: str,
     target: Path,
     checksum: str,
-    attempts: int = 5,
+    attempts: int = 3,
     timeout: float = 30.0,
     pause: float = 2.0,
     progress: bool = True,

@@ -40,7 +40,14 @@ def parameters(namespace: dict[str, Any]) -> dict[str, Any]:
             another type.
     """
     cells = [(source, _assignments(source)) for source in namespace.get("In", [])]
-    declared = next((names for _, names in cells if "profile" in names), {})
+    declared = next((names for _, names in cells if "profile" in names), None)
+    if declared is None:  # cells are executed without a history, as nbval does
+        plain = (str, int, float, bool, list, type(None))
+        return {
+            name: value
+            for name, value in namespace.items()
+            if isinstance(value, plain) and not name.startswith("_") and name != "In"
+        }
     for source, names in cells:
         if source.startswith(INJECTED):
             for name in names.keys() - declared.keys():
@@ -139,8 +146,11 @@ class Experiment:
         run = self.run
         if self.fresh:
             run = dataclasses.replace(run, folder=paths.RUNS / run.folder.name)
-            run.delete()
-        if not run.finished:
+        if run.finished and not self.fresh:
+            return run
+        with run.locked():
+            if self.fresh:
+                run.delete()
             parent = runs.parent_of(self.config, self.dataset, self.profile)
             if parent is not None:
                 require(parent, self.profile, self.dataset)

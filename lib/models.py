@@ -157,9 +157,9 @@ def warm_start(network: nn.Module, trained: dict[str, torch.Tensor]) -> None:
         before, after = (tuple(w[name].shape) if name in w else None for w in (trained, own))
         if name in new or not _grown(before, after):
             raise InputError(
-                f"The warm start does not fit: its {name} has shape {before}, that of the network "
-                f"to be trained {after}; give both the same features, and take the weights of an "
-                "unconditional network."
+                f"The warm start does not fit at {name}, of shape {before} in the parent and "
+                f"{after} in the network to be trained: the parent must be an unconditional "
+                "network with the same features and normalisation."
             )
     for name, weight in trained.items():
         own[name][tuple(slice(0, size) for size in weight.shape)] = weight

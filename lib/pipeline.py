@@ -105,7 +105,8 @@ def execute(notebook: Path, parameters: dict[str, Any], mark: str = "") -> Path:
         )
     except PapermillExecutionError as error:
         raise InputError(
-            f"{notebook.name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
+            f"{notebook.name} failed in code cell {error.exec_count}: {error.ename}: "
+            f"{error.evalue}\n"
             f"(All of it: {paths.shown(temporary)}; the book keeps what was executed before.)"
         ) from None
     except DeadKernelError:

@@ -9,15 +9,19 @@
 - ``summary.json``: length, time, hardware and versions; it is there once the run is finished.
 """
 
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import platform
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lib import paths
@@ -105,7 +109,13 @@ class Run:
     @property
     def summary(self) -> dict:
         """Length, time, hardware and versions of a finished run."""
-        return json.loads((self.folder / "summary.json").read_text())
+        path = self.folder / "summary.json"
+        try:
+            return json.loads(path.read_text())
+        except ValueError:
+            raise InputError(
+                f"{paths.shown(path)} is damaged: delete the run folder and train again."
+            ) from None
 
     @property
     def metrics(self) -> list[dict]:
@@ -113,11 +123,14 @@ class Run:
         after an epoch ``val_loss_d`` and ``val_loss_g``."""
         path = self.folder / "metrics.jsonl"
         rows = []
-        for line in path.read_text().splitlines() if path.exists() else []:
+        for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line)
             except ValueError:  # cut off when the machine stopped; it will be written again
                 break
+            if not isinstance(row, dict) or "iteration" not in row:
+                break
+            rows.append(row)
         return rows
 
     def final_losses(self, share: float = 0.1) -> dict[str, float]:
@@ -136,19 +149,41 @@ class Run:
     def generator(self, epoch: float | None = None) -> Generator:
         """G in evaluation mode, at the end of the run or at a named epoch."""
         G = networks(self.config)[0]
-        path = (
-            self.checkpoint / "generator.safetensors"
-            if epoch is None
-            else self.folder / _snapshot_name(epoch)
-        )
+        path = self._weights("generator") if epoch is None else self.folder / _snapshot_name(epoch)
         load_weights(G, path)
         return G.eval()
 
     def discriminator(self) -> Discriminator:
         """D in evaluation mode, at the end of the run."""
         D = networks(self.config)[1]
-        load_weights(D, self.checkpoint / "discriminator.safetensors")
+        load_weights(D, self._weights("discriminator"))
         return D.eval()
+
+    def _weights(self, network: str) -> Path:
+        if self.checkpoint is None:
+            raise InputError(
+                f"{paths.shown(self.folder)} has no checkpoint: delete it and train again."
+            )
+        return self.checkpoint / f"{network}.safetensors"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from training the same run; the system frees the lock of a process
+        that is killed.
+
+        Raises:
+            InputError: another process trains it.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with (self.folder.parent / f".{self.folder.name}.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(
+                    f"{paths.shown(self.folder)} is being trained by another process: wait for it, "
+                    "or end it."
+                ) from None
+            yield
 
     def common_snapshot(self, other: "Run") -> float:
         """The latest named epoch of which both runs keep a snapshot.
@@ -197,8 +232,17 @@ class Run:
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
     def cut_metrics(self, iteration: int) -> None:
-        """Forgets what was logged after the checkpoint from which a run goes on."""
+        """Forgets what was logged after the checkpoint from which a run goes on.
+
+        Raises:
+            InputError: the metrics end before it.
+        """
         rows = [row for row in self.metrics if row["iteration"] <= iteration]
+        if iteration and (not rows or rows[-1]["iteration"] < iteration):
+            raise InputError(
+                f"{paths.shown(self.folder / 'metrics.jsonl')} ends before the checkpoint at "
+                f"iteration {iteration}: delete the run folder and train again."
+            )
         text = "".join(json.dumps(row) + "\n" for row in rows)
         _write(self.folder / "metrics.jsonl", text)
 
@@ -211,7 +255,11 @@ class Run:
 
 def save_network(network: torch.nn.Module, path: Path) -> None:
     # A convolution in channels-last order keeps its values, not its strides, in the file.
-    save_file({name: w.cpu().contiguous() for name, w in network.state_dict().items()}, path)
+    weights = {name: w.cpu().contiguous() for name, w in network.state_dict().items()}
+    try:
+        save_file(weights, path)
+    except SafetensorError as error:  # as of a full disk
+        raise InputError(f"{paths.shown(path)} cannot be written ({error}): make room.") from None
 
 
 def _mean(values: list[float]) -> float:

@@ -163,3 +163,22 @@ def test_from_a_shell(tmp_path):
     assert answer.returncode == 1 and answer.stdout == ""
     assert answer.stderr == ("Error: The setting 'epohcs' is not known: did you mean epochs?\n")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["train", "gan", "--set", "data=coco"], "data is not a setting"),
+        (["pose", " "], "no words"),
+    ],
+)
+def test_words_that_cannot_be_meant_are_refused(call, home, words, said):
+    status, _, error = call(*words)
+    assert status == 1 and said in error and "Traceback" not in error
+
+
+def test_a_file_that_cannot_be_written_is_said_in_a_sentence(call, home, monkeypatch):
+    home.mkdir(exist_ok=True)
+    (home / "data").write_text("a file where a folder should be")
+    status, _, error = call("prepare", "--profile", "smoke")
+    assert status == 1 and error.strip().splitlines()[-1].startswith("Error: ")

@@ -442,5 +442,5 @@ def test_warm_start_does_not_tie_the_networks_together():
          "conditional for unconditional"],
 )  # fmt: skip
 def test_warm_start_refuses_what_does_not_fit(network, trained):
-    with pytest.raises(InputError, match=r"warm start does not fit: its \S+ has shape"):
+    with pytest.raises(InputError, match=r"warm start does not fit at \S+, of shape"):
         warm_start(network, trained.state_dict())

@@ -257,7 +257,7 @@ def test_notebooks_are_really_executed_and_failures_leave_the_last_good_one(proj
     with pytest.raises(InputError) as error:
         execute(notebook, {"data": "coco"}, "new")
     message = str(error.value)
-    assert "03_wgan.ipynb failed in cell 4: InputError: mend this" in message
+    assert "03_wgan.ipynb failed in code cell 4: InputError: mend this" in message
     assert "Traceback" not in message and "data/executing/03_wgan.ipynb" in message
     assert target.read_bytes() == good
 

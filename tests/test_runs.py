@@ -250,3 +250,38 @@ def test_a_missing_run_names_the_notebook_that_makes_it(home, name, notebook):
 
 def test_hardware_is_named():
     assert "1 core" in runs.hardware(torch.device("cpu"))
+
+
+def test_two_processes_do_not_train_the_same_run(copy):
+    with copy.locked():
+        with pytest.raises(InputError, match="is being trained by another process"):
+            with copy.locked():
+                pass
+    with copy.locked():  # free again
+        pass
+
+
+def test_metrics_that_end_before_the_checkpoint_are_refused(copy):
+    (copy.folder / "summary.json").unlink()
+    path = copy.folder / "metrics.jsonl"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    with pytest.raises(InputError, match="ends before the checkpoint"):
+        train(copy, DATA, device="cpu")
+
+
+@pytest.mark.parametrize("line", ["[]", '{"loss_d": 1}', "\xff"])
+def test_metrics_stop_at_a_line_that_is_none(copy, line):
+    path = copy.folder / "metrics.jsonl"
+    whole = copy.metrics
+    with path.open("a", encoding="latin-1") as file:
+        file.write(line + "\n")
+    assert copy.metrics == whole
+
+
+def test_a_damaged_summary_and_a_lost_checkpoint_are_said_so(copy):
+    (copy.folder / "summary.json").write_text("{")
+    with pytest.raises(InputError, match="summary.json is damaged"):
+        _ = copy.summary
+    shutil.rmtree(copy.checkpoint)
+    with pytest.raises(InputError, match="has no checkpoint"):
+        copy.generator()
