@@ -14,7 +14,7 @@ from lib.errors import InputError
 from lib.evaluation import Evaluation, evaluate
 from lib.losses import ALGORITHMS
 from lib.runs import Run, finished_run, require
-from lib.training import train
+from lib.training import device_for, train
 
 INJECTED = "# Parameters"  # papermill's first line of the cell that it adds
 
@@ -227,13 +227,17 @@ class Note:
 
     def _repr_markdown_(self) -> str:
         paper = self.profile == "paper"
+        if self.run is not None:  # a setting may have been changed in the notebook
+            paper = self.run.config == config_for(self.run.experiment, "paper")
         kind = (
             "Run with the thesis's own settings"
             if paper
             else f"Demonstration run (profile `{self.profile}`), not the thesis's full training"
         )
         text = f"Data: {self.data}."
-        if self.run is not None:
+        if self.run is None:
+            text += f" Computed on {runs.hardware(device_for())}."
+        else:
             s, config = self.run.summary, self.run.config
             minutes, seconds = divmod(round(s["seconds"]), 60)
             time = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

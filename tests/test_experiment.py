@@ -273,3 +273,22 @@ def test_parameters_without_a_history_are_the_plain_values():
     del values["In"]
     values["figures"] = object()
     assert parameters(values) == parameters(namespace())
+
+
+def test_a_note_calls_only_the_thesis_own_settings_so(data_at_hand, monkeypatch):
+    own = config_for("gan", "paper")
+    run = runs.Run(data_at_hand / "run", own, "gan")
+    run.folder.mkdir(parents=True)
+    run.finish(
+        {
+            "iterations": 1,
+            "poses_seen": 1,
+            "train_poses": 1,
+            "seconds": 1,
+            "hardware": "a processor",
+        }
+    )
+    assert "thesis's own settings" in Note("paper", "some", run)._repr_markdown_()
+    changed = dataclasses.replace(run, config=own.replace(epochs=3))
+    assert "Demonstration run" in Note("paper", "some", changed)._repr_markdown_()
+    assert "Computed on" in Note("paper", "some")._repr_markdown_()
