@@ -354,10 +354,11 @@ def _draw_losses(ax: Axes, metrics: Sequence[Mapping], key: str, cut: bool) -> N
         )
         ax.set_ylim(limits)
         outside = (y < limits[0]) | (y > limits[1])
-        notes.append(
-            f"cut off for display: {outside.sum():,} of {len(y):,} points, the last at epoch "
-            f"{x[outside].max():.3g}; in all from {np.nanmin(y):,.4g} to {np.nanmax(y):,.4g}"
-        )
+        if outside.any():
+            notes.append(
+                f"cut off for display: {outside.sum():,} of {len(y):,} points, the last at epoch "
+                f"{x[outside].max():.3g}; in all from {np.nanmin(y):,.4g} to {np.nanmax(y):,.4g}"
+            )
     gaps = np.isnan(y).sum()
     if gaps:
         notes.append(f"{gaps:,} of {len(y):,} points are not finite and left out")

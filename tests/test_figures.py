@@ -410,3 +410,10 @@ def test_the_cut_keeps_the_later_validation_points():
     ]
     low, high = figures.loss_curves(rows).axes[0].get_ylim()
     assert high > 7.0 and high < 50
+
+
+def test_a_cut_that_late_validation_points_undo_cuts_nothing():
+    rows = [{"iteration": i, "epoch": i / 100, "loss_d": 0.001 * (i % 7)} for i in range(1, 401)]
+    rows += [{"iteration": 400, "epoch": 4, "val_loss_d": 9.0}]
+    ax = figures.loss_curves(rows).axes[0]
+    assert ax.get_ylim()[1] > 9.0 and "cut off" not in ax.get_title("right")
