@@ -90,7 +90,7 @@ def execute(notebook: Path, parameters: dict[str, Any], mark: str = "") -> Path:
     from papermill.exceptions import PapermillExecutionError
 
     target = paths.EXECUTED / notebook.name
-    temporary = paths.HOME / "data" / "executing" / notebook.name
+    temporary = paths.DATA / "executing" / notebook.name
     for folder in (target.parent, temporary.parent):
         folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -145,7 +145,7 @@ class _Display:
 
     def __init__(self, expected: dict[str, float]):
         self.expected, self.spent, self.at = expected, {}, ""
-        self.file = paths.HOME / "data" / "progress.json"
+        self.file = paths.DATA / "progress.json"
         self.file.parent.mkdir(parents=True, exist_ok=True)
         os.environ["THESIS_PROGRESS"] = str(self.file)
         self.terminal = sys.stderr.isatty()
@@ -268,7 +268,7 @@ def build_book(changed: bool = True) -> Path:
     if not changed and page.exists():
         if max(p.stat().st_mtime for p in sources) < page.stat().st_mtime:
             return page
-    building = paths.HOME / "data" / "building"
+    building = paths.DATA / "building"
     shutil.rmtree(building, ignore_errors=True)
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(paths.BOOK)]
     command += ["--path-output", str(building), "-W", "-n", "--keep-going", "-q"]
