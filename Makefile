@@ -6,6 +6,7 @@
 #   COCO_ZIP=FILE               COCO's annotations archive, instead of the sample data
 #   ENCODER=FILE                a pretrained fastText .bin, instead of one trained on the captions
 #   FRESH=1                     train anew, although finished runs are there
+#   JOBS=2                      notebooks executed side by side (one a core, at most 3)
 
 PROFILE ?= quick
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -25,7 +26,8 @@ export JUPYTER_PREFER_ENV_PATH := 1
 
 thesis: $(READY)
 	@$(BIN)/python -m lib thesis --profile $(PROFILE) $(if $(COCO_ZIP),--coco-zip "$(COCO_ZIP)") \
-		$(if $(ENCODER),--encoder "$(ENCODER)") $(if $(filter-out 0,$(FRESH)),--fresh)
+		$(if $(ENCODER),--encoder "$(ENCODER)") $(if $(filter-out 0,$(FRESH)),--fresh) \
+		$(if $(JOBS),--jobs $(JOBS))
 
 # Every notebook once with tiny settings, the book with warnings as errors; then the unit tests, and
 # the executed notebooks once more under nbval.

@@ -140,11 +140,14 @@ def thesis(
     coco_zip: Zip = None,
     encoder: Encoder = None,
     fresh: Annotated[bool, typer.Option(help="Train anew, whatever is finished.")] = False,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Notebooks side by side; 0: one a core, at most 3.")
+    ] = 0,
 ) -> None:
     """Execute every notebook that has changed, build the book, print its first page."""
     from lib.pipeline import make
 
-    print(make(profile, coco_zip, encoder, fresh))
+    print(make(profile, coco_zip, encoder, fresh, jobs))
 
 
 def _setting(change: str) -> tuple[str, object]:

@@ -1,4 +1,4 @@
-"""From notebooks to book: executes them in order, keeps what has not changed, builds the pages.
+"""From notebooks to book: executes them, keeps what has not changed, builds the pages.
 
 A notebook is executed into a temporary file, which takes the place of the last good one only once
 it has run to its end. The executed notebook carries the fingerprint of all it was made from, so
@@ -14,15 +14,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import joblib
+import psutil
 from tqdm import tqdm
 
 from lib import paths
 from lib.book_gate import fault
-from lib.config import config_for, profile
+from lib.config import NOTEBOOKS, config_for, profile
 from lib.data import Dataset, load
 from lib.errors import InputError
 from lib.experiment import prepare_for
@@ -32,12 +36,14 @@ from lib.runs import run_for
 READS = {
     "04_wgan_gp": ["wgan"],
     "06_conditional_full": ["wgan_gp"],
-    "08_conditional_reduced": ["reduced", "conditional_full"],
+    "08_conditional_reduced": ["reduced"],
     "09_conditional_random": ["conditional_reduced"],
-    "10_evaluation": ["conditional_reduced"],
+    "10_evaluation": ["conditional_reduced", "conditional_full"],
 }
 # Notebooks that can do without captions.
 CAPTIONLESS = ("01_data_preparation", "02_gan", "03_wgan", "04_wgan_gp", "07_reduced")
+TRAINED = {notebook: experiment for experiment, notebook in NOTEBOOKS.items()}
+MOST_JOBS = 3  # side by side: more notebooks than this wait for each other's runs
 GATED = ("wgan_gp", "reduced", "conditional_reduced")  # whose samples must look like people
 GATE = 0.95  # 1-NN accuracy above which they do not
 
@@ -100,7 +106,8 @@ def execute(notebook: Path, parameters: dict[str, Any], mark: str = "") -> Path:
             parameters,
             kernel_name="python3",
             progress_bar=False,
-            cwd=str(paths.NOTEBOOKS),
+            # papermill's own cwd would change that of this process, and of the other threads
+            resources={"metadata": {"path": str(paths.NOTEBOOKS)}},
             extra_arguments=["--log-level=ERROR"],  # not a warning for every kernel
         )
     except PapermillExecutionError as error:
@@ -140,58 +147,109 @@ def _kernel_environment() -> None:
 
 
 class _Display:
-    """One line that tells notebook, epoch and time left; on a terminal it is rewritten, in a log
-    it is printed every half minute."""
+    """One line that tells notebooks, epochs and time left; on a terminal it is rewritten, in a log
+    it is printed every half minute.
 
-    def __init__(self, expected: dict[str, float]):
-        self.expected, self.spent, self.at = expected, {}, ""
-        self.file = paths.DATA / "progress.json"
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        os.environ["THESIS_PROGRESS"] = str(self.file)
+    Args:
+        expected: seconds that each part is expected to take.
+        jobs: parts done side by side.
+    """
+
+    def __init__(self, expected: dict[str, float], jobs: int = 1):
+        self.expected, self.jobs = expected, jobs
+        self.begun: dict[str, float] = {}  # parts that are being done, and since when
+        self.spent: dict[str, float] = {}  # seconds that the finished parts took
+        self.folder = paths.DATA / "progress"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        os.environ["THESIS_PROGRESS"] = str(self.folder)
         self.terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> "_Display":
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._show, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.thread.join()
 
     @contextlib.contextmanager
     def watch(self, name: str) -> Iterator[None]:
-        """Shows the progress of what is done inside, under ``name``."""
-        self.file.unlink(missing_ok=True)
-        self.at, begun, ended = name, time.monotonic(), threading.Event()
-        thread = threading.Thread(target=self._show, args=(begun, ended), daemon=True)
-        thread.start()
+        """Counts what is done inside as the part ``name``."""
+        self.begun[name] = time.monotonic()
         try:
             yield
         finally:
-            ended.set()
-            thread.join()
-            self.spent[name] = time.monotonic() - begun
+            self.spent[name] = time.monotonic() - self.begun.pop(name)
         self._write(f"{name}: done in {tqdm.format_interval(self.spent[name])}", final=True)
 
-    def _show(self, begun: float, ended: threading.Event) -> None:
-        self._write(self._line(begun))
-        while not ended.wait(1 if self.terminal else 30):
-            self._write(self._line(begun))
+    def _show(self) -> None:
+        while not self.ended.wait(1 if self.terminal else 30):
+            self._write(self._line(time.monotonic()))
 
-    def _line(self, begun: float) -> str:
-        here = time.monotonic() - begun
-        names = list(self.expected)
-        done = names.index(self.at)
-        line = f"[{done + 1}/{len(names)}] {self.at}"
-        left = max(self.expected[self.at] - here, 0.0)
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            state = json.loads(self.file.read_text())
-            left = state["seconds_left"] + 5
-            line += (
-                f": epoch {state['epoch']:.1f} of {state['epochs']:g}, "
-                f"iteration {state['iteration']:,} of {state['iterations']:,}"
-            )
+    def _line(self, now: float) -> str:
+        here, waiting = [], 0.0
+        for name, begun in list(self.begun.items()):
+            text, left = name, max(self.expected[name] - (now - begun), 0.0)
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                state = json.loads((self.folder / f"{TRAINED[name]}.json").read_text())
+                left = state["seconds_left"] + 5
+                text += f" epoch {state['epoch']:.1f} of {state['epochs']:g}"
+            here.append(text)
+            waiting += left
         # What follows is expected to take as much longer than planned as what is done did.
         planned = sum(self.expected[name] for name in self.spent)
         factor = sum(self.spent.values()) / planned if planned else 1.0
-        left += factor * sum(self.expected[name] for name in names[done + 1 :])
-        return f"{line}, {tqdm.format_interval(left)} left in all"
+        rest = self.expected.keys() - self.begun.keys() - self.spent.keys()
+        waiting += factor * sum(self.expected[name] for name in rest)
+        left = tqdm.format_interval(waiting / self.jobs)
+        done = f"[{len(self.spent)} of {len(self.expected)} done]"
+        return f"{done} {', '.join(here)}; {left} left"
 
     def _write(self, line: str, final: bool = False) -> None:
+        if self.terminal:  # a line that wraps could not be rewritten
+            line = line[: shutil.get_terminal_size().columns - 1]
         start, end = ("\r\033[K", "\n" if final else "") if self.terminal else ("", "\n")
         print(start + line, end=end, file=sys.stderr, flush=True)
+
+
+def _urgency(name: str, seconds: dict[str, float]) -> float:
+    """Seconds from the start of a notebook to the end of the last one that waits for it."""
+    waiting = [reader for reader, runs in READS.items() if name in map(NOTEBOOKS.get, runs)]
+    after = max((_urgency(reader, seconds) for reader in waiting), default=0.0)
+    return seconds.get(name, 0.0) + after
+
+
+def _side_by_side(
+    names: list[str], do: Callable[[str], None], seconds: dict[str, float], jobs: int
+) -> None:
+    """Does each notebook once those whose runs it reads are done, the longest chain first.
+
+    The first that fails stops the others: their trainings go on from their last checkpoint.
+    """
+    order = TopologicalSorter(
+        {n: {NOTEBOOKS[run] for run in READS.get(n, [])} & set(names) for n in names}
+    )
+    order.prepare()
+    ready, doing = [], {}
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            while order.is_active():
+                ready = sorted([*order.get_ready(), *ready], key=lambda n: -_urgency(n, seconds))
+                while ready and len(doing) < jobs:
+                    name = ready.pop(0)
+                    doing[pool.submit(do, name)] = name
+                for future in wait(doing, return_when=FIRST_COMPLETED).done:
+                    future.result()
+                    order.done(doing.pop(future))
+        except BaseException:
+            while wait(doing, timeout=0).not_done:
+                for kernel in psutil.Process().children():
+                    kernel.terminate()
+                wait(doing, timeout=1)  # one that was just starting has its kernel by then
+            raise
 
 
 def make(
@@ -199,9 +257,12 @@ def make(
     coco_zip: Path | None = None,
     encoder: Path | None = None,
     fresh: bool = False,
+    jobs: int = 0,
 ) -> Path:
-    """Makes the whole thesis: data, notebooks in order, book.
+    """Makes the whole thesis: data, notebooks, book.
 
+    Args:
+        jobs: notebooks executed side by side; 0: as many as there are cores, at most MOST_JOBS.
     Returns:
         The book's first page.
     Raises:
@@ -210,37 +271,45 @@ def make(
     _kernel_environment()
     # Notebooks run in their own folder, so that a relative path would lead elsewhere.
     coco_zip, encoder = (path and path.expanduser().resolve() for path in (coco_zip, encoder))
-    settings = profile(profile_name)
+    seconds = profile(profile_name).get("seconds", {})
     plan = [notebook.stem for notebook in notebooks()]
-    seconds = settings.get("seconds", {})
-    display = _Display({name: seconds.get(name, 20.0) for name in ["data", *plan, "book"]})
-    with display.watch("data"):
+    expected = {name: seconds.get(name, 20.0) for name in ["data", *plan, "book"]}
+    jobs = jobs or min(joblib.cpu_count(), MOST_JOBS)
+    # Two threads on one core each do more than two threads on the two together.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, joblib.cpu_count() // jobs)))
+    display = _Display(expected, jobs)
+    with display, display.watch("data"):
         data = prepare_for(profile_name, coco_zip, encoder)
     common = {"profile": profile_name, "data": data, "fresh": fresh}
     common |= {"coco_zip": str(coco_zip or ""), "encoder": str(encoder or "")}
     dataset = load(data)
     splits = (dataset.train, dataset.val)
     without_captions = not all(len(s.pair_pose) and len(s.vectors) for s in splits)
-    chosen = [n for n in notebooks() if n.stem in CAPTIONLESS or not without_captions]
+    chosen = [name for name in plan if name in CAPTIONLESS or not without_captions]
     changed = []
-    for notebook in chosen:
+
+    def do(name: str) -> None:
+        notebook = paths.NOTEBOOKS / f"{name}.ipynb"
         names = declared(notebook)
         parameters = {key: value for key, value in common.items() if key in names}
         mark = fingerprint(notebook, parameters | {"fresh": False}, dataset)
         if not fresh and up_to_date(paths.EXECUTED / notebook.name, mark):
-            display.expected[notebook.stem] = 0.0
-            print(f"{notebook.stem}: up to date", file=sys.stderr)
-            continue
-        with display.watch(notebook.stem):
+            display.expected[name] = 0.0
+            print(f"{name}: up to date", file=sys.stderr)
+            return
+        with display.watch(name):
             execute(notebook, parameters, mark)
-        changed.append(notebook.stem)
+        changed.append(name)
+
+    with display:
+        _side_by_side(chosen, do, expected, jobs)
     if without_captions:
         raise InputError(
             f"The data have no captions ({', '.join(dataset.meta['missing']) or 'none match'}): "
-            f"{', '.join(n.stem for n in chosen)} are executed, the other notebooks and the book "
+            f"{', '.join(chosen)} are executed, the other notebooks and the book "
             "need captions."
         )
-    with display.watch("book"):
+    with display, display.watch("book"):
         page = build_book(bool(changed))
     warn(dataset, profile_name)
     return page

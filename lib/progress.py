@@ -1,7 +1,7 @@
 """How far a training is, for the person who waits.
 
-A notebook opened by hand shows a tqdm bar. When the pipeline executes it, the state goes to the
-file that ``THESIS_PROGRESS`` names instead, and the pipeline shows it.
+A notebook opened by hand shows a tqdm bar. When the pipeline executes it, the state goes to a file
+in the folder that ``THESIS_PROGRESS`` names instead, and the pipeline shows it.
 """
 
 import json
@@ -25,7 +25,8 @@ class Progress:
 
     def __init__(self, name: str, start: int, total: int, per_epoch: int):
         self.name, self.total, self.per_epoch = name, total, per_epoch
-        self.file = os.environ.get("THESIS_PROGRESS")
+        folder = os.environ.get("THESIS_PROGRESS")
+        self.file = Path(folder) / f"{name}.json" if folder else None
         self.begun, self.start, self.shown = time.monotonic(), start, 0.0
         self.bar = None if self.file else tqdm(total=total, initial=start, desc=name, unit="it")
 
@@ -43,16 +44,15 @@ class Progress:
         done = iteration - self.start
         left = (now - self.begun) / done * (self.total - iteration) if done else None
         state = {
-            "training": self.name,
             "iteration": iteration,
             "iterations": self.total,
             "epoch": epoch,
             "epochs": self.total / self.per_epoch,
             "seconds_left": left,
         }
-        path = Path(self.file)
-        path.with_suffix(".new").write_text(json.dumps(state))
-        os.replace(path.with_suffix(".new"), path)
+        new = self.file.with_suffix(".new")
+        new.write_text(json.dumps(state))
+        os.replace(new, self.file)
 
     def close(self) -> None:
         if self.bar is not None:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -74,9 +75,9 @@ def made(project, monkeypatch):
     return call
 
 
-def test_all_notebooks_are_executed_in_order_with_the_parameters_they_declare(made, project):
+def test_all_notebooks_are_executed_with_the_parameters_they_declare(made, project):
     (project / "sources" / "Untitled.ipynb").write_text("{}")  # not one of the thesis
-    assert made() == list(NAMES)
+    assert sorted(made()) == list(NAMES)
     assert made.executed[0][1] == {"profile": "smoke", "data": "sample", "fresh": False}
     assert made.books == [True]
 
@@ -105,8 +106,8 @@ def test_other_parameters_or_data_execute_all(made, monkeypatch):
     made()
     other = dataclasses.replace(DATA, pairs_id="other")
     monkeypatch.setattr(pipeline, "load", lambda name: other)
-    assert made() == list(NAMES)
-    assert made("paper") == list(NAMES)
+    assert sorted(made()) == list(NAMES)
+    assert sorted(made("paper")) == list(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_every_run_that_a_notebook_reads_is_in_the_table_of_readers():
 
 def test_fresh_executes_all_and_says_so_to_the_notebooks(made):
     made()
-    assert made(fresh=True) == list(NAMES)
+    assert sorted(made(fresh=True)) == list(NAMES)
     assert all(parameters["fresh"] is True for _, parameters in made.executed)
 
 
@@ -151,11 +152,11 @@ def test_paths_are_given_whole_since_notebooks_run_in_their_own_folder(made, pro
     tiny.notebook(source("01_data_preparation"), cell, "1")
     monkeypatch.chdir(project)
     made(coco_zip=Path("a.zip"), encoder=Path("../e.bin"))
-    given = made.executed[0][1]
+    given = dict(made.executed)["01_data_preparation"]
     assert given["coco_zip"] == str(project.resolve() / "a.zip")
     assert given["encoder"] == str(project.resolve().parent / "e.bin")
     made()
-    assert made.executed[0][1]["coco_zip"] == ""
+    assert dict(made.executed)["01_data_preparation"]["coco_zip"] == ""
 
 
 def test_a_failure_keeps_what_was_executed_before_it(made, monkeypatch):
@@ -169,9 +170,9 @@ def test_a_failure_keeps_what_was_executed_before_it(made, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "execute", failing)
         with pytest.raises(InputError):
-            made()
+            made(jobs=1)
         assert not made.books  # the last good book stays
-    assert made() == ["04_wgan_gp", "10_evaluation"]
+    assert sorted(made()) == [n for n in NAMES if n != "03_wgan"]  # 04's chain came first
 
 
 def test_without_captions_the_notebooks_that_need_none_are_executed(made, monkeypatch):
@@ -179,7 +180,7 @@ def test_without_captions_the_notebooks_that_need_none_are_executed(made, monkey
     monkeypatch.setattr(pipeline, "load", lambda name: bare)
     with pytest.raises(InputError, match=r"captions_train2017\.json"):
         made()
-    assert [name for name, _ in made.executed] == list(NAMES[:3])
+    assert sorted(name for name, _ in made.executed) == list(NAMES[:3])
 
 
 def test_poses_that_do_not_look_real_are_warned_of(project, capsys):
@@ -207,32 +208,83 @@ def test_the_environment_of_the_kernels_without_any_path(monkeypatch):
     assert os.environ["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
 
 
-def test_the_display_tells_notebook_epoch_and_time_left(project, capsys):
-    display = pipeline._Display({"data": 10.0, "03_wgan": 100.0, "book": 20.0})
+def test_the_display_tells_notebooks_epochs_and_time_left(project, capsys):
+    expected = {"data": 10.0, "03_wgan": 100.0, "02_gan": 50.0, "04_wgan_gp": 200.0, "book": 20.0}
+    display = pipeline._Display(expected, jobs=2)
     state = {"epoch": 1.5, "epochs": 2.0, "iteration": 1500, "iterations": 2000}
-    with display.watch("03_wgan"):
-        line = display._line(time.monotonic() + 0.5)
-        assert line == "[2/3] 03_wgan, 02:00 left in all"  # as planned: 100 + 20
-        path = Path(os.environ["THESIS_PROGRESS"])
+    with display.watch("03_wgan"), display.watch("02_gan"):
+        line = display._line(time.monotonic())
+        # as planned: (100 + 50 here + 10 + 200 + 20 to come) / 2
+        assert line == "[0 of 5 done] 03_wgan, 02_gan; 03:09 left"
+        path = Path(os.environ["THESIS_PROGRESS"]) / "wgan.json"
         path.write_text(json.dumps(state | {"seconds_left": 35.0}))
         line = display._line(time.monotonic())
-    assert "[2/3] 03_wgan: epoch 1.5 of 2, iteration 1,500 of 2,000, 01:00 left in all" in line
+        assert line == "[0 of 5 done] 03_wgan epoch 1.5 of 2, 02_gan; 02:39 left"
     assert "03_wgan: done in 00:00" in capsys.readouterr().err
+
+
+def test_what_follows_is_expected_to_be_as_slow_as_what_is_done(project):
+    display = pipeline._Display({"data": 10.0, "02_gan": 50.0, "book": 20.0})
+    display.spent["data"] = 20.0  # twice as long as planned
+    assert display._line(time.monotonic()).endswith("; 02:20 left")
+
+
+def test_the_longest_chain_comes_first_and_waits_for_the_runs_it_reads():
+    """Chains 03, 04 and 06 (70 s) and 07, 08 and 10 (100 s), one after the other."""
+    seconds = {"07_reduced": 80, "08_conditional_reduced": 15, "10_evaluation": 5, "02_gan": 67}
+    seconds |= {"03_wgan": 10, "04_wgan_gp": 50, "06_conditional_full": 10, "05_text_encoder": 1}
+    done = []
+    pipeline._side_by_side(sorted(seconds), done.append, seconds, jobs=1)
+    chains = ["07_reduced", "03_wgan", "02_gan", "04_wgan_gp"]
+    later = ["08_conditional_reduced", "06_conditional_full", "10_evaluation", "05_text_encoder"]
+    assert done == chains + later
+
+
+def test_notebooks_are_done_side_by_side_but_not_before_what_they_read():
+    both, log = threading.Barrier(2, timeout=20), []
+
+    def do(name):
+        log.append(f"{name} begins")
+        if name in ("03_wgan", "07_reduced"):
+            both.wait()  # neither ends before the other has begun
+        log.append(f"{name} ends")
+
+    names = ["03_wgan", "04_wgan_gp", "07_reduced", "08_conditional_reduced"]
+    pipeline._side_by_side(names, do, {}, jobs=2)
+    assert log.index("03_wgan ends") < log.index("04_wgan_gp begins")
+    assert log.index("07_reduced ends") < log.index("08_conditional_reduced begins")
+    assert len(log) == 8
+
+
+def test_the_first_failure_stops_the_notebooks_beside_it(project):
+    """Real kernels: one that would sleep for minutes, and one that fails meanwhile."""
+    pipeline._kernel_environment()
+    sleeping = project / "sleeping"
+    code = f"open({str(sleeping)!r}, 'w').close()\nimport time; time.sleep(500)"
+    tiny.notebook(source("03_wgan"), PARAMETERS, code)
+    failing = f"import os, time\nwhile not os.path.exists({str(sleeping)!r}): time.sleep(.1)\n1 / 0"
+    tiny.notebook(source("01_data_preparation"), PARAMETERS, failing)
+    stems = ["03_wgan", "01_data_preparation", "04_wgan_gp"]
+    begun = time.monotonic()
+    with pytest.raises(InputError, match="01_data_preparation.ipynb failed.*ZeroDivisionError"):
+        pipeline._side_by_side(stems, lambda stem: execute(source(stem), {}), {}, jobs=2)
+    assert time.monotonic() - begun < 250  # half of the sleep: it was stopped
+    assert not list(paths.EXECUTED.glob("*.ipynb"))
 
 
 def test_training_tells_the_display_how_far_it_is(project, monkeypatch, tmp_path):
     from lib.progress import Progress
 
-    monkeypatch.setenv("THESIS_PROGRESS", str(tmp_path / "progress.json"))
+    monkeypatch.setenv("THESIS_PROGRESS", str(tmp_path))
     progress = Progress("wgan", start=2, total=10, per_epoch=4)
     progress.update(6)
-    state = json.loads((tmp_path / "progress.json").read_text())
+    state = json.loads((tmp_path / "wgan.json").read_text())
     assert (state["iteration"], state["iterations"]) == (6, 10)
     assert (state["epoch"], state["epochs"]) == (1.5, 2.5) and state["seconds_left"] >= 0
     progress.update(7)  # too soon after the last
-    assert json.loads((tmp_path / "progress.json").read_text()) == state
+    assert json.loads((tmp_path / "wgan.json").read_text()) == state
     progress.update(10)
-    assert json.loads((tmp_path / "progress.json").read_text())["seconds_left"] == 0
+    assert json.loads((tmp_path / "wgan.json").read_text())["seconds_left"] == 0
     progress.close()
 
 
