@@ -51,6 +51,7 @@ class Config:
     snapshots: tuple[float, ...] = ()  # epochs after which G is kept
     augment: bool = True  # flip and rotate real poses (3.2)
     caption_scale: float = 30.0  # an encoding is multiplied by this for the networks (4.3)
+    initialisation: str = "normal"  # or "he", see lib.models.initialise
     parent: str = ""  # experiment whose trained networks are the warm start (4.3)
 
     def __post_init__(self):
@@ -62,6 +63,8 @@ class Config:
                 f"algorithm = {self.algorithm!r} is not known; it is one of "
                 f"{', '.join(ALGORITHMS)}."
             )
+        if self.initialisation not in ("normal", "he"):
+            raise InputError(f"initialisation = {self.initialisation!r} must be normal or he.")
         for name in ("k", "c", "batch_size", "epochs", "features", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} = {getattr(self, name)} must be larger than 0.")

@@ -4,6 +4,8 @@ The thesis is silent on biases and on the linear layers. The rule here: every la
 which starts at zero; linear layers start as in PyTorch, uniform within 1 / sqrt(inputs).
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -14,6 +16,7 @@ NOISE = 128  # length of z
 TEXT = 300  # length of a caption's encoding h
 COMPRESSED = 128  # length of h after the linear layer
 SLOPE = 0.2  # negative slope of every leaky ReLU
+EMPTY = -1.5  # before G's tanh: nearly -1, a heatmap without a keypoint
 WIDTHS = (512, 256, 128, 64)  # G's channels after its layers 1 to 4; D's, in reverse
 
 
@@ -122,22 +125,41 @@ class Discriminator(nn.Module):
         return self.score(self.joint(x)).flatten()  # (B,)
 
 
-@torch.no_grad()
-def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
-    """Sets all weights as in thesis 4.1.
+def _inputs(layer: nn.Conv2d | nn.ConvTranspose2d) -> int:
+    """How many numbers each output of a (transposed) convolution is a weighted sum of."""
+    window = math.prod(layer.kernel_size)
+    if isinstance(layer, nn.ConvTranspose2d):
+        # G's first layer unfolds a single position; in the others 4 windows overlap everywhere.
+        window = 1 if layer.padding == (0, 0) else window // math.prod(layer.stride)
+    return layer.in_channels * window
 
-    (Transposed) convolutions from N(0, 0.02^2), batch norm from N(1, 0.02^2), their biases 0;
-    linear layers uniform within 1 / sqrt(inputs), weights and biases.
+
+@torch.no_grad()
+def initialise(
+    network: nn.Module, generator: torch.Generator | None = None, scheme: str = "normal"
+) -> None:
+    """Sets all weights.
+
+    Args:
+        scheme: "normal" is thesis 4.1: (transposed) convolutions from N(0, 0.02^2), biases 0.
+            "he" is for narrow networks, whose signals would fade with such weights: N(0, 2 / n)
+            with n inputs to each output (He et al. 2015), and G begins near an empty heatmap.
+    With both, batch norm is from N(1, 0.02^2), its biases 0, and linear layers are uniform within
+    1 / sqrt(inputs), weights and biases.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
-            mean = 1.0 if isinstance(module, nn.BatchNorm2d) else 0.0
-            module.weight.normal_(mean, 0.02, generator=generator)
+            normalises = isinstance(module, nn.BatchNorm2d)
+            he = scheme == "he" and not normalises
+            std = math.sqrt(2 / _inputs(module)) if he else 0.02
+            module.weight.normal_(1.0 if normalises else 0.0, std, generator=generator)
             module.bias.zero_()
         elif isinstance(module, nn.Linear):
             bound = module.in_features**-0.5
             module.weight.uniform_(-bound, bound, generator=generator)
             module.bias.uniform_(-bound, bound, generator=generator)
+    if scheme == "he" and isinstance(network, Generator):
+        network.layers[-1][0].bias.fill_(EMPTY)
 
 
 @torch.no_grad()

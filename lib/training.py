@@ -72,7 +72,7 @@ class Trainer:
         trained = (None, None) if parent is None else (parent.generator(), parent.discriminator())
         for network, older in zip((self.G, self.D), trained, strict=True):
             network.cpu()
-            initialise(network, source)
+            initialise(network, source, self.config.initialisation)
             if older is not None:
                 warm_start(network, older.state_dict())
             network.to(self.device)

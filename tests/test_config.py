@@ -113,6 +113,7 @@ def test_figure_7_finds_the_same_early_epoch(profile_name):
         ({"momenta": [0.5, 1.0]}, ["momenta", "below 1"]),
         ({"smoothing": 1.5}, ["smoothing = 1.5", "below 1"]),
         ({"algorithm": "dcgan"}, ["'dcgan'", "conditional_wgan_lp"]),
+        ({"initialisation": "xavier"}, ["'xavier'", "normal or he"]),
         ({"k": 0}, ["k = 0", "larger than 0"]),
         ({"batch_size": -1}, ["batch_size = -1", "larger than 0"]),
         ({"epochs": 0}, ["epochs", "larger than 0"]),
@@ -208,6 +209,7 @@ def test_identity_counts_all_that_determines_the_result():
         "snapshots": (1,),
         "augment": False,
         "caption_scale": 1,
+        "initialisation": "he",
         "parent": "reduced",
     }
     assert changes.keys() == {field.name for field in dataclasses.fields(Config)}
