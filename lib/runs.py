@@ -294,7 +294,8 @@ def hardware(device: torch.device) -> str:
             if line.startswith("model name")
         ]
         model = names[0] if names else model
-    return f"{torch.get_num_threads()} cores of {model}"
+    cores = torch.get_num_threads()
+    return f"{cores} core{'s' if cores > 1 else ''} of {model}"
 
 
 def data_id(config: Config, dataset: Dataset) -> str:
