@@ -30,6 +30,9 @@ NOTEBOOKS = {
 }
 
 
+CHOICES = {"initialisation": ("normal", "he"), "precision": ("fp32", "bf16")}
+
+
 @dataclass(frozen=True)
 class Config:
     """All that determines a training's result, beside its data and its parent's weights."""
@@ -52,6 +55,7 @@ class Config:
     augment: bool = True  # flip and rotate real poses (3.2)
     caption_scale: float = 30.0  # an encoding is multiplied by this for the networks (4.3)
     initialisation: str = "normal"  # or "he", see lib.models.initialise
+    precision: str = "fp32"  # or "bf16", see lib.training.Trainer
     parent: str = ""  # experiment whose trained networks are the warm start (4.3)
 
     def __post_init__(self):
@@ -63,8 +67,9 @@ class Config:
                 f"algorithm = {self.algorithm!r} is not known; it is one of "
                 f"{', '.join(ALGORITHMS)}."
             )
-        if self.initialisation not in ("normal", "he"):
-            raise InputError(f"initialisation = {self.initialisation!r} must be normal or he.")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} = {getattr(self, name)!r} must be {' or '.join(known)}.")
         for name in ("k", "c", "batch_size", "epochs", "features", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} = {getattr(self, name)} must be larger than 0.")

@@ -50,7 +50,12 @@ def optimizer_for(config: Config, network: torch.nn.Module) -> torch.optim.Optim
 
 @dataclass
 class Trainer:
-    """Both networks with their optimisers, and the two kinds of step."""
+    """Both networks with their optimisers, and the two kinds of step.
+
+    With precision "bf16" the networks compute in bfloat16; weights, losses, optimisers and the
+    whole penalty, which is differentiated twice, stay in float32 (on a GPU the penalty's products
+    take TensorFloat-32).
+    """
 
     config: Config
     device: torch.device
@@ -63,8 +68,16 @@ class Trainer:
             network.to(self.device, memory_format=torch.channels_last)
             for network in networks(self.config)
         )
+        if self.config.precision == "bf16":
+            torch.set_float32_matmul_precision("high")  # on a GPU, TensorFloat-32
+            torch.backends.cudnn.allow_tf32 = True
         self.optimizer_g = optimizer_for(self.config, self.G)
         self.optimizer_d = optimizer_for(self.config, self.D)
+
+    def autocast(self) -> torch.autocast:
+        """Inside it the networks compute in bfloat16, where the settings say so."""
+        low = self.config.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=low)
 
     def initialise(self, parent: Run | None) -> None:
         """Random weights (4.1), then those of the parent where it has them (4.3)."""
@@ -80,11 +93,14 @@ class Trainer:
     def discriminator_loss(self, batch: Batch, batches: Batches) -> torch.Tensor:
         """D's loss on a minibatch, penalty included: Algorithms 1 to 5."""
         algorithm, config = self.algorithm, self.config
-        with torch.no_grad():
+        with torch.no_grad(), self.autocast():
             fake = self.G(batches.noise(len(batch.x), self.generator), batch.h)
-        scores = [self.D(batch.x, batch.h), self.D(fake, batch.h)]
-        if algorithm.conditional:
-            scores.append(self.D(batch.x, batch.h_hat))
+        fake = fake.float()
+        with self.autocast():
+            scores = [self.D(batch.x, batch.h), self.D(fake, batch.h)]
+            if algorithm.conditional:
+                scores.append(self.D(batch.x, batch.h_hat))
+        scores = [score.float() for score in scores]
         weights = {"alpha": config.alpha} if algorithm.mismatch_weight else {}
         loss = algorithm.discriminator_loss(*scores, **weights)
         if algorithm.penalty is not None:
@@ -101,8 +117,9 @@ class Trainer:
         if self.algorithm.conditional:
             z = torch.cat([z, batches.noise(m, self.generator)])  # (2 m, 128)
             h = torch.cat([h, batches.interpolated(m, self.generator)])  # (2 m, 300)
-        scores = self.D(self.G(z, h), h)
-        return self.algorithm.generator_loss(*scores.split(m))
+        with self.autocast():
+            scores = self.D(self.G(z, h), h)
+        return self.algorithm.generator_loss(*scores.float().split(m))
 
     def discriminator_step(self, batch: Batch, batches: Batches) -> torch.Tensor:
         loss = self.discriminator_loss(batch, batches)

@@ -114,6 +114,7 @@ def test_figure_7_finds_the_same_early_epoch(profile_name):
         ({"smoothing": 1.5}, ["smoothing = 1.5", "below 1"]),
         ({"algorithm": "dcgan"}, ["'dcgan'", "conditional_wgan_lp"]),
         ({"initialisation": "xavier"}, ["'xavier'", "normal or he"]),
+        ({"precision": "fp16"}, ["'fp16'", "fp32 or bf16"]),
         ({"k": 0}, ["k = 0", "larger than 0"]),
         ({"batch_size": -1}, ["batch_size = -1", "larger than 0"]),
         ({"epochs": 0}, ["epochs", "larger than 0"]),
@@ -210,6 +211,7 @@ def test_identity_counts_all_that_determines_the_result():
         "augment": False,
         "caption_scale": 1,
         "initialisation": "he",
+        "precision": "bf16",
         "parent": "reduced",
     }
     assert changes.keys() == {field.name for field in dataclasses.fields(Config)}

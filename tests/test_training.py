@@ -194,6 +194,34 @@ def test_which_captions_the_conditional_networks_are_given(algorithm):
     assert torch.equal(scored, h)  # D is asked about the captions that G was given
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm):
+    """Losses within 3 %, gradients along the same direction; weights and losses stay float32."""
+    found = {}
+    for precision in ("fp32", "bf16"):
+        made, batches = trainer(algorithm, precision=precision, initialisation="he", batch_size=8)
+        batch = batches.draw(0, made.generator)
+        losses = [made.discriminator_loss(batch, batches), made.generator_loss(batch, batches)]
+        gradients = []
+        for loss, network in zip(losses, (made.D, made.G), strict=True):
+            assert loss.dtype == torch.float32
+            gradients += torch.autograd.grad(loss, list(network.parameters()), retain_graph=True)
+        assert all(gradient.dtype == torch.float32 for gradient in gradients)
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        found[precision] = torch.stack(losses).detach(), flat
+    torch.testing.assert_close(found["bf16"][0], found["fp32"][0], rtol=0.03, atol=0.03)
+    assert not torch.equal(found["bf16"][1], found["fp32"][1])  # it is another precision
+    assert torch.cosine_similarity(found["bf16"][1], found["fp32"][1], dim=0) > 0.95
+
+
+def test_the_penalty_of_bf16_is_taken_in_fp32(monkeypatch):
+    made, batches = trainer("conditional_wgan_lp", precision="bf16")
+    seen = []
+    made.D.score.register_forward_hook(lambda *call: seen.append(call[2].dtype))
+    made.discriminator_loss(batches.draw(0, made.generator), batches)
+    assert seen == [torch.bfloat16] * 3 + [torch.float32]
+
+
 def test_losses_weigh_the_penalty_and_the_mismatch():
     made, batches = trainer("conditional_wgan_lp", alpha=0.0, lambda_=0.0)
     batch = batches.draw(0, made.generator)
