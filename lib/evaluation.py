@@ -4,6 +4,9 @@ Poses are (N, 17, 3) in heatmap pixels. The distance of two is the sum of the Eu
 of corresponding keypoints, a missing keypoint taken to lie at the centre (32, 32).
 """
 
+import functools
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,36 +18,65 @@ from lib.keypoints import CENTRE
 from lib.losses import ALGORITHMS
 from lib.runs import Run
 from lib.synthesis import noise, synthesise_parts
+from lib.training import device_for
 
 CELLS = 2_000_000  # distances held at a time: about 16 MB, near the processor's cache
+ROWS = 200  # queries at a time where the loop over distances is compiled and holds none
+COMPILED = 500_000_000  # distances from which on compiling, which takes some 20 s, is worth it
 
 
 def _locations(poses) -> torch.Tensor:
-    """(17, 2, N) coordinates, missing keypoints at the centre."""
-    poses = torch.as_tensor(np.asarray(poses), dtype=torch.float32)
-    xy = torch.where(poses[..., 2:] > 0, poses[..., :2], torch.tensor(CENTRE))  # (N, 17, 2)
+    """(17, 2, N) coordinates on the GPU where there is one, missing keypoints at the centre."""
+    poses = torch.as_tensor(np.asarray(poses), dtype=torch.float32).to(device_for())
+    xy = torch.where(poses[..., 2:] > 0, poses[..., :2], CENTRE)  # (N, 17, 2)
     return xy.permute(1, 2, 0).contiguous()
+
+
+def _block(queries: torch.Tensor, references: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+    """(R,) distances of queries (17, 2, R) to their nearest references (17, 2, M).
+
+    ``first`` (): the reference that the first query is, the second is the next and so on; a pose
+    is not its own neighbour. Negative where queries are no references.
+    """
+    total = queries.new_zeros(queries.shape[2], references.shape[2])
+    for (qx, qy), (rx, ry) in zip(queries, references, strict=True):
+        dx, dy = qx[:, None] - rx, qy[:, None] - ry  # (R, M)
+        total += dx.square_().add_(dy.square_()).sqrt_()
+    rows, columns = (torch.arange(size, device=total.device) for size in total.shape)
+    own = (rows[:, None] + first == columns) & (first >= 0)
+    return torch.where(own, torch.inf, total).amin(dim=1)
+
+
+@functools.cache
+def _compiled() -> Callable:
+    """_block as one loop that keeps no distances; as it is where nothing here can compile it."""
+    block = torch.compile(_block)
+    try:
+        # The sizes are compiled once more for the data; this finds out whether they can be.
+        block(torch.zeros(17, 2, 2), torch.zeros(17, 2, 4), torch.tensor(-1))
+    except Exception as error:  # torch raises many kinds, for want of a C++ compiler above all
+        reason = str(error).strip().splitlines()[0]
+        warnings.warn(f"Distances are not compiled, which takes longer: {reason}", stacklevel=2)
+        return _block
+    return block
 
 
 def _nearest(queries: torch.Tensor, references: torch.Tensor, leave_out: bool) -> torch.Tensor:
     """(N,) distances of queries (17, 2, N) to their nearest references (17, 2, M).
 
     ``leave_out``: both are the same set, and a pose is not its own neighbour. Memory is bounded:
-    a few queries at a time against all references, one keypoint after the other.
+    a few queries at a time against all references.
     """
     n, m = queries.shape[2], references.shape[2]
-    rows = max(1, CELLS // max(m, 1))
-    nearest = torch.empty(n)
+    large = n * m > COMPILED
+    rows = ROWS if large else max(1, min(n, CELLS // m))
+    block = _compiled() if large else _block
+    nearest = queries.new_empty(n)
     for start in range(0, n, rows):
-        part = queries[..., start : start + rows, None]  # (17, 2, rows, 1)
-        total = torch.zeros(part.shape[2], m)
-        for (qx, qy), (rx, ry) in zip(part, references, strict=True):
-            dx, dy = qx - rx, qy - ry  # (rows, M)
-            total += dx.square_().add_(dy.square_()).sqrt_()
-        if leave_out:
-            own = torch.arange(part.shape[2])
-            total[own, start + own] = torch.inf
-        nearest[start : start + rows] = total.amin(dim=1)
+        start = max(0, min(start, n - rows))  # the last is as long as the others
+        first = torch.tensor(start if leave_out else -1, device=queries.device)
+        part = queries[..., start : start + rows].contiguous()
+        nearest[start : start + rows] = block(part, references, first)
     return nearest
 
 
@@ -61,7 +93,7 @@ def nearest_distances(queries, references) -> np.ndarray:
     """
     if not len(references):
         raise ValueError("the nearest of no references is asked for")
-    return _nearest(_locations(queries), _locations(references), leave_out=False).numpy()
+    return _nearest(_locations(queries), _locations(references), leave_out=False).cpu().numpy()
 
 
 def leave_one_out_accuracy(real, fake) -> float:
@@ -83,9 +115,13 @@ def leave_one_out_accuracy(real, fake) -> float:
     right = 0.0
     sets = _locations(real), _locations(fake)
     for own, other in (sets, sets[::-1]):
-        d_own = _nearest(own, own, leave_out=True)
-        d_other = _nearest(own, other, leave_out=False)
-        right += float((d_own < d_other).sum()) + float((d_own == d_other).sum()) / 2
+        lead = _nearest(own, other, leave_out=False) - _nearest(own, own, leave_out=True)
+        # Sums in float32 differ in their last digits where distances are the same.
+        for i in (lead.abs() < 1e-3).nonzero()[:, 0].tolist():
+            here, first = own[..., i : i + 1].double(), torch.tensor(i, device=own.device)
+            d_other = _block(here, other.double(), torch.tensor(-1))
+            lead[i] = (d_other - _block(here, own.double(), first)).round(decimals=9)
+        right += float((lead > 0).sum()) + float((lead == 0).sum()) / 2
     return right / (len(real) + len(fake))
 
 

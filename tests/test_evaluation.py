@@ -1,5 +1,6 @@
 """The measures of 4.4.2 on constructed sets, by hand and against other implementations."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -118,6 +119,65 @@ def test_leaving_one_out_needs_two_of_a_kind(n, m):
         leave_one_out_accuracy(poses(n), poses(m))
 
 
+@pytest.fixture
+def compiled(monkeypatch):
+    """Compiles from the first distance on, with blocks that do not divide the sets."""
+    monkeypatch.setattr(evaluation, "COMPILED", 0)
+    monkeypatch.setattr(evaluation, "ROWS", 7)
+    evaluation._compiled.cache_clear()
+    yield
+    evaluation._compiled.cache_clear()
+
+
+def test_compiled_distances_are_those_of_the_plain_loop(compiled, monkeypatch):
+    a, b = poses(23, 1), poses(18, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # as it would be said where nothing can compile
+        found = nearest(a, b), leave_one_out_accuracy(a, b)
+    monkeypatch.setattr(evaluation, "COMPILED", 10**12)
+    np.testing.assert_allclose(found[0], nearest(a, b), rtol=1e-6)
+    assert found[1] == leave_one_out_accuracy(a, b)
+
+
+def test_where_nothing_can_compile_it_is_slower_and_says_so(compiled, monkeypatch):
+    def refuse(_):
+        def block(*_):
+            raise RuntimeError("no C++ compiler")
+
+        return block
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    a, b = poses(23, 1), poses(18, 2)
+    with pytest.warns(UserWarning, match="not compiled.*no C.. compiler"):
+        found = nearest(a, b)
+    np.testing.assert_allclose(found, matrix(a, b).min(axis=1), rtol=1e-5)
+
+
+def test_ties_are_ties_whatever_the_order_of_the_sum():
+    """Equal distances whose float32 sums differ in the last digit, keypoints being permuted."""
+    rng = np.random.default_rng(4)
+    steps = rng.integers(1, 20, (200, 17, 2)).astype(float)
+    pose = np.full((1, 17, 3), 32.0)
+    pose[..., 2] = 1
+    sums = []
+    for step in steps:
+        sums.append([np.hypot(*s.T).astype(np.float32).cumsum()[-1] for s in (step, step[::-1])])
+    apart = next(i for i, (one, other) in enumerate(sums) if one != other)
+    near, mirrored = pose.copy(), pose.copy()
+    near[0, :, :2] += steps[apart]
+    mirrored[0, :, :2] += steps[apart][::-1]
+    far = np.full((1, 17, 3), 1.0)
+    real, fake = np.concatenate([pose, near]), np.concatenate([mirrored, far])
+    # pose: a tie, one half. near and mirrored: nearest to each other or to pose. far: to any.
+    d = matrix(np.concatenate([real, fake]), np.concatenate([real, fake]))
+    np.fill_diagonal(d, np.inf)
+    own = np.array([d[0, 1], d[1, 0], d[2, 3], d[3, 2]])
+    other = np.array([d[0, 2:].min(), d[1, 2:].min(), d[2, :2].min(), d[3, :2].min()])
+    expected = np.where(np.abs(own - other) < 1e-9, 0.5, own < other).mean()
+    assert np.abs(own - other)[0] < 1e-9
+    assert leave_one_out_accuracy(real, fake) == expected
+
+
 # --- nearest distances ----------------------------------------------------------------------
 
 
@@ -175,14 +235,14 @@ def test_chunks_do_not_matter(monkeypatch, cells):
 
 def test_chunks_bound_the_memory(monkeypatch):
     """No table of distances is larger than CELLS allows."""
-    sizes, zeros = [], torch.zeros
+    sizes, block = [], evaluation._block
 
-    def spy(*shape: int) -> torch.Tensor:
-        sizes.append(int(np.prod(shape)))
-        return zeros(*shape)
+    def spy(queries, references, first):
+        sizes.append(queries.shape[2] * references.shape[2])
+        return block(queries, references, first)
 
     monkeypatch.setattr(evaluation, "CELLS", 100)
-    monkeypatch.setattr(evaluation.torch, "zeros", spy)
+    monkeypatch.setattr(evaluation, "_block", spy)
     nearest(poses(23), poses(30, 1))
     assert sizes and max(sizes) <= 100
 
