@@ -1,5 +1,6 @@
 # make thesis    data, notebooks, book          make test   all tests
 # make lab       the notebooks in JupyterLab    make clean  forget what was executed and built
+# make bench     how fast it is here, beside the usual way (minutes; ONLY=quarter for a part)
 #
 # Settings of `make thesis`:
 #   PROFILE=quick|paper|smoke   lengths and widths of the trainings (profiles/*.toml)
@@ -22,7 +23,7 @@ export MALLOC_TOP_PAD_ := 268435456
 # Kernels are those of .venv, activated or not.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: thesis test lab lint clean
+.PHONY: thesis test lab bench lint clean
 
 thesis: $(READY)
 	@$(BIN)/python -m lib thesis --profile $(PROFILE) $(if $(COCO_ZIP),--coco-zip "$(COCO_ZIP)") \
@@ -41,6 +42,9 @@ test: $(READY) lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+bench: $(READY)
+	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)")
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks

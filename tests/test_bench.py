@@ -1,0 +1,117 @@
+"""The yardstick does the same as the project, in the usual way; the table of the comparison."""
+
+import copy
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+import bench.__main__ as table
+from bench import measure, plain
+from lib.batches import Batches
+from lib.evaluation import nearest_distances
+from lib.heatmaps import flip, render, rotate
+from lib.losses import ALGORITHMS
+from lib.training import Trainer
+
+CPU = torch.device("cpu")
+DATA = tiny.dataset()
+
+
+class Drawn:
+    """A random generator that gives what it is told."""
+
+    def __init__(self, draw: float, angle: float):
+        self.random, self.uniform = lambda: draw, lambda low, high: angle
+
+
+def test_the_yardstick_draws_the_same_heatmaps():
+    poses = DATA.train.poses
+    drawn = np.stack([plain.draw(pose) for pose in poses.numpy()])
+    torch.testing.assert_close(torch.from_numpy(drawn), render(poses), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("draw", "angle"), [(0.1, 7.0), (0.9, -3.0)])
+def test_the_yardstick_augments_alike(draw, angle):
+    pose = DATA.train.poses[:1]
+    expected = flip(pose) if draw < 0.5 else pose
+    expected = rotate(expected, torch.tensor([np.deg2rad(angle)]).float())
+    found = plain.augmented(pose[0].numpy(), Drawn(draw, angle))
+    shown = expected[0, :, 2] > 0
+    np.testing.assert_allclose(found[shown], expected[0][shown], rtol=1e-5)
+    assert (found[:, 2] == expected[0, :, 2].numpy()).all()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_yardstick_trains_with_the_same_losses(algorithm):
+    config, losses, weights = tiny.config(algorithm), [], []
+    for kind in (Trainer, plain.PlainTrainer):
+        trainer = kind(config, CPU, torch.Generator().manual_seed(0))
+        trainer.initialise(None)  # random numbers go by the order of memory, hence the copy
+        weights.append([copy.deepcopy(n.state_dict()) for n in (trainer.G, trainer.D)])
+        trainer.G.load_state_dict(weights[0][0])
+        trainer.D.load_state_dict(weights[0][1])
+        batches = Batches(DATA.train, config, CPU)
+        batch = batches.draw(0, trainer.generator)
+        steps = (trainer.discriminator_step, trainer.generator_step)
+        losses.append([step(batch, batches) for step in steps for _ in range(2)])
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-2, atol=1e-3)
+    assert trainer.D.layers[0][-1].__class__ is torch.nn.LeakyReLU
+
+
+@pytest.mark.parametrize("algorithm", ["wgan_gp", "conditional_gan"])
+def test_the_yardsticks_minibatches_do_not_end(algorithm):
+    config = tiny.config(algorithm, batch_size=4)
+    batches = plain.minibatches(DATA.train, config, workers=0)
+    for _, batch in zip(range(5), batches, strict=False):  # an epoch has two
+        assert batch.x.shape == (4, 17, 64, 64) and batch.x.min() >= -1
+        assert (batch.h is None) == (algorithm == "wgan_gp")
+    if batch.h is not None:
+        assert batch.h.shape == batch.h_hat.shape == (4, 300)
+
+
+def test_the_yardsticks_nearest_neighbours():
+    poses = np.random.default_rng(0).integers(0, 64, (150, 17, 3)).astype(np.float32)
+    poses[..., 2] = 1
+    found = plain.nearest(torch.from_numpy(poses[..., :2]), first=100, rows=64)[:100]
+    expected = [nearest_distances(poses[i : i + 1], np.delete(poses, i, 0))[0] for i in range(100)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_rate_counts_whole_units_and_not_the_first():
+    calls = []
+    found = measure.rate(calls.append, seconds=0.05, device=CPU, unit=5)
+    assert calls == list(range(len(calls))) and len(calls) % 5 == 0
+    assert 0 < found <= (len(calls) - 5) / 0.05
+
+
+def test_ratios_are_of_pairs_and_above_one_where_the_project_is_faster(monkeypatch):
+    speeds = iter([10, 20, 10, 30, 5, 50])
+
+    def measured(what, way, **options):
+        asked.append((what, way, options))
+        return {"per_second": next(speeds), "flop": 1e9, "peak_mib": 100.0}
+
+    asked = []
+    monkeypatch.setattr(table, "measured", measured)
+    row = table.compared("wgan, full", "step", 3, {"seconds": 1})
+    assert [way for _, way, _ in asked] == ["plain", "fast"] * 3
+    assert row["ratios"] == [2, 3, 10] and row["ratio"] == 3
+    assert (row["plain"]["per_second"], row["fast"]["per_second"]) == (10, 30)
+    line = table.shown(row, peak=1e11)
+    assert line == "| wgan, full | 10.00 / s | 30.00 / s | 3.00 | 30% | 100 MiB |"
+
+
+def test_ratios_of_seconds_turn_the_other_way(monkeypatch):
+    seconds = iter([10.0, 2.0])
+    answer = lambda *_, **__: {"seconds": next(seconds), "peak_mib": 1}  # noqa: E731
+    monkeypatch.setattr(table, "measured", answer)
+    row = table.compared("nearest", "neighbours", 1, {})
+    assert row["ratio"] == 5
+    assert table.shown(row, peak=1.0) == "| nearest | 10.00 s | 2.00 s | 5.00 |  | 1 MiB |"
+
+
+def test_a_measurement_is_made_in_a_process_of_its_own():
+    found = table.measured("peak", "fast", seconds=0.1)
+    assert found["flops"] > 1e8 and found["peak_mib"] > 50
