@@ -15,13 +15,8 @@ from lib.losses import ALGORITHMS, interpolate
 from lib.models import NOISE
 
 
-def to_network(heatmaps: torch.Tensor) -> torch.Tensor:
-    """[0, 1], as heatmaps are defined, to [-1, 1], as the networks see them (3.3.1)."""
-    return heatmaps * 2 - 1
-
-
 def from_network(output: torch.Tensor) -> torch.Tensor:
-    """[-1, 1] to [0, 1]."""
+    """[-1, 1], as the networks see heatmaps (3.3.1), to [0, 1], as they are defined."""
     return (output + 1) / 2
 
 
@@ -111,7 +106,7 @@ class Batches:
         poses = self.poses[indices]
         if self.training and self.config.augment:
             poses = augment(poses, generator)
-        x = to_network(render(poses))
+        x = render(poses, low=-1.0)  # as the networks see heatmaps (3.3.1)
         if not self.conditional:
             return Batch(x)
         draw = torch.rand(len(indices), generator=generator, device=self.device)

@@ -22,7 +22,7 @@ from lib.training import device_for
 
 CELLS = 2_000_000  # distances held at a time: about 16 MB, near the processor's cache
 ROWS = 200  # queries at a time where the loop over distances is compiled and holds none
-COMPILED = 500_000_000  # distances from which on compiling, which takes some 20 s, is worth it
+COMPILED = 100_000_000  # distances from which on compiling, which takes some 20 s, is worth it
 
 
 def _locations(poses) -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch
 
 from lib.keypoints import CENTRE, FLIP, SIZE
 
+FARTHEST = -34.5  # exponent below which a Gaussian, 1e-15 there, is taken for 0
 THRESHOLD = 0.2  # below this maximum, a channel holds no keypoint (thesis 3.2)
 
 
@@ -46,7 +47,7 @@ def fit_to_heatmap(keypoints, boxes):
     return pose if as_tensor else pose.numpy()
 
 
-def render(keypoints: torch.Tensor, sigma: float = 2.0) -> torch.Tensor:
+def render(keypoints: torch.Tensor, sigma: float = 2.0, low: float = 0.0) -> torch.Tensor:
     """Draws each visible keypoint as a Gaussian of height 1 in a channel of its own (thesis 3.2).
 
     exp(-((x - x0)^2 + (y - y0)^2) / (2 sigma^2)) is the product of a Gaussian in x and one in y,
@@ -55,17 +56,22 @@ def render(keypoints: torch.Tensor, sigma: float = 2.0) -> torch.Tensor:
     Args:
         keypoints: (N, 17, 3) heatmap pixels, visibility 0 or 1.
         sigma: width of the Gaussian, heatmap pixels.
+        low: the value far from a keypoint; -1 for the networks (3.3.1).
     Returns:
-        (N, 17, 64, 64) in [0, 1], rows are y; zeros for an invisible keypoint.
+        (N, 17, 64, 64) in [low, 1], rows are y; ``low`` everywhere for an invisible keypoint.
     """
     keypoints = torch.as_tensor(keypoints, dtype=torch.float32)
-    grid = torch.arange(SIZE, dtype=keypoints.dtype, device=keypoints.device)[:, None, None]
-    bell = torch.exp(-((grid - keypoints[:, None, :, :2]) ** 2) / (2 * sigma**2))  # (N, 64, 17, 2)
-    # Far from a keypoint the product would be a denormal number, which processors are slow with.
-    bell = bell * (bell > 1e-15)
-    x, y = bell[..., 0], bell[..., 1] * (keypoints[:, None, :, 2] > 0)  # (N, 64, 17) each
+    grid = torch.arange(SIZE, dtype=keypoints.dtype, device=keypoints.device)
+    xy = keypoints[..., :2].permute(2, 0, 1)[..., None]  # (2, N, 17, 1)
+    exponent = (grid - xy).square_().mul_(-1 / (2 * sigma**2))
+    # Far from a keypoint there would be denormal numbers, which processors are slow with.
+    bell = exponent.clamp(min=FARTHEST).exp_().mul_(exponent > FARTHEST)  # (2, N, 17, 64)
+    bell[1] *= keypoints[..., 2:] > 0
     # Channels come last in memory, the order in which convolutions are fastest.
-    return (y[:, :, None] * x[:, None]).permute(0, 3, 1, 2)  # (N, 17, 64, 64)
+    x, y = bell.transpose(2, 3).contiguous()  # (N, 64, 17) each
+    background = torch.full((), low, device=keypoints.device)
+    drawn = torch.addcmul(background, y[:, :, None], x[:, None], value=1 - low)
+    return drawn.permute(0, 3, 1, 2)  # (N, 17, 64, 64)
 
 
 def decode(heatmaps: torch.Tensor, threshold: float = THRESHOLD) -> torch.Tensor:

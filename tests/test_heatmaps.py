@@ -152,6 +152,13 @@ def test_render_is_the_gaussian_of_3_2(sigma):
     np.testing.assert_allclose(drawn[0].numpy(), expected, rtol=0, atol=1e-6)
 
 
+def test_the_value_far_from_a_keypoint_can_be_another():
+    """Networks see [-1, 1] (3.3.1): twice the heatmap less 1."""
+    keypoints = torch.as_tensor(poses(5), dtype=torch.float32)
+    torch.testing.assert_close(render(keypoints, low=-1.0), render(keypoints) * 2 - 1)
+    assert (render(keypoints, low=-1.0)[keypoints[..., 2] == 0] == -1).all()
+
+
 def test_render_is_one_at_an_integer_keypoint_and_within_zero_and_one():
     pose = poses(8, seed=3).round().clamp(max=63)
     drawn = render(pose)
