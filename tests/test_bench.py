@@ -12,7 +12,7 @@ from bench import measure, plain
 from lib.batches import Batches
 from lib.evaluation import nearest_distances
 from lib.heatmaps import flip, render, rotate
-from lib.losses import ALGORITHMS
+from lib.losses import ALGORITHMS, gradient_penalty
 from lib.training import Trainer
 
 CPU = torch.device("cpu")
@@ -84,6 +84,17 @@ def test_a_rate_counts_whole_units_and_not_the_first():
     found = measure.rate(calls.append, seconds=0.05, device=CPU, unit=5)
     assert calls == list(range(len(calls))) and len(calls) % 5 == 0
     assert 0 < found <= (len(calls) - 5) / 0.05
+
+
+def test_operations_are_counted_through_the_penalty():
+    """A linear critic (B, n) -> (B,): B n multiplications and additions in each product."""
+    weight = torch.randn(6, 1, requires_grad=True)
+    x = torch.randn(5, 6)
+    assert measure.operations(lambda _: x @ weight, times=3) == 2 * 5 * 6
+    penalised = measure.operations(
+        lambda _: gradient_penalty(lambda x: (x @ weight)[:, 0], x, -x).backward(), times=1
+    )
+    assert penalised == 3 * 2 * 5 * 6  # scores, their gradient by x, and its gradient by the weight
 
 
 def test_ratios_are_of_pairs_and_above_one_where_the_project_is_faster(monkeypatch):
