@@ -275,7 +275,7 @@ def make(
     plan = [notebook.stem for notebook in notebooks()]
     expected = {name: seconds.get(name, 20.0) for name in ["data", *plan, "book"]}
     jobs = jobs or min(joblib.cpu_count(), MOST_JOBS)
-    # Two threads on one core each do more than two threads on the two together.
+    # A training a core gets further than one training on all cores after the other.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, joblib.cpu_count() // jobs)))
     display = _Display(expected, jobs)
     with display, display.watch("data"):
