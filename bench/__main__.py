@@ -16,14 +16,10 @@ import typer
 from bench.measure import EXPERIMENTS
 from lib import paths
 from lib.experiment import prepare_for
+from lib.pipeline import ALLOCATOR
 from lib.runs import hardware
 from lib.training import device_for
 
-ALLOCATOR = {  # as the Makefile and the pipeline set it, see there
-    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
-    "MALLOC_TOP_PAD_": str(256 << 20),
-}
 WIDTHS = {"full": 1.0, "reduced": 0.5, "quarter": 0.25}
 NEIGHBOURS = (8_000, 34_652, 232_042)
 
@@ -62,7 +58,11 @@ def shown(row: dict, peak: float) -> str:
         speeds = [f"{plain['seconds']:.2f} s", f"{fast['seconds']:.2f} s"]
     else:
         speeds = [f"{way['per_second']:.2f} / s" for way in (plain, fast)]
-    floor = f"{fast['per_second'] * fast['flop'] / peak:.0%}" if "flop" in fast else ""
+    floor = (
+        f"{fast['per_second'] * fast['flop'] / peak:.0%}"
+        if "flop" in fast and "bf16" not in row["what"]
+        else ""
+    )
     memory = f"{fast['peak_mib']:,.0f} MiB"
     return f"| {row['what']} | {' | '.join(speeds)} | {row['ratio']:.2f} | {floor} | {memory} |"
 

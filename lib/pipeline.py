@@ -44,6 +44,11 @@ READS = {
 CAPTIONLESS = ("01_data_preparation", "02_gan", "03_wgan", "04_wgan_gp", "07_reduced")
 TRAINED = {notebook: experiment for experiment, notebook in NOTEBOOKS.items()}
 MOST_JOBS = 3  # side by side: more notebooks than this wait for each other's runs
+ALLOCATOR = {  # of glibc, read when a process starts; the Makefile's values
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
+    "MALLOC_TOP_PAD_": str(256 << 20),
+}
 GATED = ("wgan_gp", "reduced", "conditional_reduced")  # whose samples must look like people
 GATE = 0.95  # 1-NN accuracy above which they do not
 
@@ -141,9 +146,8 @@ def _kernel_environment() -> None:
     os.environ["PATH"] = (
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     )
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(4 << 30))
-    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(8 << 30))
-    os.environ.setdefault("MALLOC_TOP_PAD_", str(256 << 20))
+    for name, value in ALLOCATOR.items():
+        os.environ.setdefault(name, value)
 
 
 class _Display:
