@@ -64,7 +64,8 @@ def test_the_yardstick_trains_with_the_same_losses(algorithm):
 def test_the_yardsticks_minibatches_do_not_end(algorithm):
     config = tiny.config(algorithm, batch_size=4)
     batches = plain.minibatches(DATA.train, config, workers=0)
-    for _, batch in zip(range(5), batches, strict=False):  # an epoch has two
+    for _ in range(5):  # an epoch has two at the most
+        batch = next(batches)
         assert batch.x.shape == (4, 17, 64, 64) and batch.x.min() >= -1
         assert (batch.h is None) == (algorithm == "wgan_gp")
     if batch.h is not None:
@@ -79,11 +80,12 @@ def test_the_yardsticks_nearest_neighbours():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_a_rate_counts_whole_units_and_not_the_first():
-    calls = []
-    found = measure.rate(calls.append, seconds=0.05, device=CPU, unit=5)
-    assert calls == list(range(len(calls))) and len(calls) % 5 == 0
-    assert 0 < found <= (len(calls) - 5) / 0.05
+def test_a_rate_counts_whole_units_and_not_the_first(monkeypatch):
+    calls = []  # each takes a second of this clock, but the first five, which take an hour
+    clock = lambda: 3600 * min(len(calls), 5) + max(0, len(calls) - 5)  # noqa: E731
+    monkeypatch.setattr(measure.time, "perf_counter", clock)
+    assert measure.rate(calls.append, seconds=12, device=CPU, unit=5) == 1
+    assert calls == list(range(20))
 
 
 def test_operations_are_counted_through_the_penalty():
