@@ -19,7 +19,8 @@ from lib.batches import Batches
 from lib.config import Config, config_for
 from lib.data import load
 from lib.evaluation import leave_one_out_accuracy
-from lib.training import Trainer, device_for
+from lib.ranks import device_for
+from lib.training import Trainer
 
 EXPERIMENTS = {  # the thesis's settings of each algorithm, from profile paper
     "gan": "gan",

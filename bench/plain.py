@@ -81,12 +81,13 @@ def minibatches(split: Split, config: Config, workers: int = 2) -> Iterator[Batc
     )
     while True:
         for tensors in loader:
-            yield Batch(*tensors)
+            yield Batch(len(tensors[0]), *tensors)
 
 
 def to(device: torch.device, batch: Batch) -> Batch:
     """A minibatch on the training device."""
-    return Batch(*(None if t is None else t.to(device) for t in (batch.x, batch.h, batch.h_hat)))
+    tensors = (None if t is None else t.to(device) for t in (batch.x, batch.h, batch.h_hat))
+    return Batch(batch.m, *tensors)
 
 
 class PlainTrainer(Trainer):

@@ -70,9 +70,12 @@ def train(
 ) -> None:
     """Train one model, or go on with an interrupted training; prints the run's folder.
 
+    Under torchrun (torchrun --nproc-per-node 2 -m lib train ...) its processes train it together.
+
     Settings are those of the class lib.config.Config: epochs, seed, features, k, lambda_,
     learning_rate, batch_size, parent, ...
     """
+    from lib import ranks
     from lib.experiment import train_run
 
     # Algorithm 5 without a parent: the experiment that starts from random weights.
@@ -80,7 +83,10 @@ def train(
     settings = dict(map(_setting, changes))
     for key in settings.keys() & {"name", "profile", "data", "device", "fresh"}:
         raise InputError(f"{key} is not a setting: give it as an option or argument of its own.")
-    print(train_run(name, profile, data, device, fresh, **settings).folder)
+    with ranks.joined():
+        folder = train_run(name, profile, data, device, fresh, **settings).folder
+        if ranks.rank() == 0:
+            print(folder)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from lib import ranks
 from lib.config import Config
 from lib.data import Split
 from lib.errors import InputError
@@ -22,16 +23,27 @@ def from_network(output: torch.Tensor) -> torch.Tensor:
 
 @dataclass
 class Batch:
-    """Real poses x (B, 17, 64, 64) in [-1, 1]; encodings h of their captions and mismatching ones
-    h_hat, (B, 300) each and scaled, or None for an unconditional model."""
+    """This process's share of a minibatch of m poses; all of it, where there is one process.
 
+    Real poses x (B, 17, 64, 64) in [-1, 1]; encodings h of their captions and mismatching ones
+    h_hat, (B, 300) each and scaled, or None for an unconditional model.
+    """
+
+    m: int
     x: torch.Tensor
     h: torch.Tensor | None = None
     h_hat: torch.Tensor | None = None
 
+    @property
+    def weight(self) -> float:
+        """This share of the minibatch, a fraction: a mean over m is the sum of weighted means."""
+        return len(self.x) / self.m
+
 
 class Batches:
     """Draws from one split of the data.
+
+    Numbers of samples are those of the whole minibatch; what is returned is this process's share.
 
     Args:
         split: training or validation data.
@@ -39,7 +51,8 @@ class Batches:
         device: where minibatches are made.
         training: poses are augmented, where the config says so; otherwise they stay as they are.
     Raises:
-        InputError: the algorithm needs captions and the split has none.
+        InputError: the algorithm needs captions and the split has none; a minibatch has fewer
+            poses than there are processes.
     """
 
     def __init__(self, split: Split, config: Config, device: torch.device, training: bool = True):
@@ -58,6 +71,13 @@ class Batches:
             self.vectors = split.vectors.to(device)
         self.poses = poses.to(device)
         self._pass, self._order = -1, None
+        m = config.batch_size
+        least = m if config.epoch_size or not training else len(poses) % m or m
+        if least < ranks.world():
+            raise InputError(
+                f"A minibatch of {least} poses cannot be shared among {ranks.world()} processes: "
+                "choose another batch_size, or fewer processes."
+            )
 
     @property
     def per_epoch(self) -> int:
@@ -77,18 +97,23 @@ class Batches:
         a function of seed and pass alone, so that a resumed run needs no memory of it."""
         m, n = self.config.batch_size, len(self.poses)
         if self.config.epoch_size:  # epochs of a fixed length: minibatches straddle passes
-            places = torch.arange(iteration * m, (iteration + 1) * m)
+            start, end = iteration * m, (iteration + 1) * m
         else:
             done, batch = divmod(iteration, self.per_epoch)
-            places = done * n + torch.arange(batch * m, min((batch + 1) * m, n))
-        return torch.cat(
-            [self._permutation(number)[part % n] for number, part in _by_pass(places, n)]
-        ).to(self.device)
+            start, end = done * n + batch * m, min(done * n + (batch + 1) * m, (done + 1) * n)
+        parts = []
+        while start < end:
+            number, place = divmod(start, n)
+            parts.append(self._permutation(number)[place : place + end - start])
+            start += len(parts[-1])
+        return torch.cat(parts)
 
     def _permutation(self, number: int) -> torch.Tensor:
+        """Order of the poses in a pass, on the device: nothing waits for a copy between two."""
         if number != self._pass:
             source = torch.Generator().manual_seed(self.config.seed * 1_000_003 + number)
-            self._pass, self._order = number, torch.randperm(len(self.poses), generator=source)
+            order = torch.randperm(len(self.poses), generator=source)
+            self._pass, self._order = number, order.to(self.device)
         return self._order
 
     def draw(self, iteration: int, generator: torch.Generator) -> Batch:
@@ -96,43 +121,43 @@ class Batches:
         return self._batch(self._indices(iteration), generator)
 
     def all(self, generator: torch.Generator):
-        """Every pose of the split once, in minibatches."""
-        for indices in torch.arange(len(self.poses), device=self.device).split(
-            self.config.batch_size
-        ):
+        """Every pose of the split once, in minibatches that differ by one pose at the most."""
+        number = -(-len(self.poses) // self.config.batch_size)
+        everything = torch.arange(len(self.poses), device=self.device)
+        for indices in everything.tensor_split(number):
             yield self._batch(indices, generator)
 
     def _batch(self, indices: torch.Tensor, generator: torch.Generator) -> Batch:
-        poses = self.poses[indices]
+        m, poses = len(indices), self.poses[indices]
         if self.training and self.config.augment:
             poses = augment(poses, generator)
-        x = render(poses, low=-1.0)  # as the networks see heatmaps (3.3.1)
+        x = render(ranks.share(poses), low=-1.0)  # as the networks see heatmaps (3.3.1)
         if not self.conditional:
-            return Batch(x)
-        draw = torch.rand(len(indices), generator=generator, device=self.device)
+            return Batch(m, x)
+        draw = torch.rand(m, generator=generator, device=self.device)
         own = self.first[indices] + (draw * self.count[indices]).long()
-        return Batch(x, self._scaled(own), self.captions(len(indices), generator))
+        return Batch(m, x, self._scaled(own), self.captions(m, generator))
 
     def _scaled(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.vectors[rows] * self.config.caption_scale
+        return self.vectors[ranks.share(rows)] * self.config.caption_scale
 
-    def captions(self, number: int, generator: torch.Generator) -> torch.Tensor:
-        """Scaled encodings (number, 300) of captions drawn from all captions of the split; one
-        may match by chance."""
-        rows = torch.randint(len(self.vectors), (number,), generator=generator, device=self.device)
-        return self._scaled(rows)
+    def _rows(self, number: int, generator: torch.Generator) -> torch.Tensor:
+        return torch.randint(len(self.vectors), (number,), generator=generator, device=self.device)
 
-    def interpolated(self, number: int, generator: torch.Generator) -> torch.Tensor:
-        """h~ (number, 300), each between two random captions: equation 7."""
-        h1, h2 = self.captions(2 * number, generator).chunk(2)
+    def captions(self, m: int, generator: torch.Generator) -> torch.Tensor:
+        """Scaled encodings (B, 300) of captions drawn from all captions of the split; one may
+        match by chance."""
+        return self._scaled(self._rows(m, generator))
+
+    def interpolated(self, m: int, generator: torch.Generator) -> torch.Tensor:
+        """h~ (B, 300), each between two random captions: equation 7."""
+        h1, h2 = map(self._scaled, self._rows(2 * m, generator).chunk(2))
         return interpolate(h1, h2, self.config.beta)
 
-    def noise(self, number: int, generator: torch.Generator) -> torch.Tensor:
-        """z (number, 128) from N(0, 1)."""
-        return torch.randn(number, NOISE, generator=generator, device=self.device)
+    def noise(self, m: int, generator: torch.Generator) -> torch.Tensor:
+        """z (B, 128) from N(0, 1)."""
+        return ranks.share(torch.randn(m, NOISE, generator=generator, device=self.device))
 
-
-def _by_pass(places: torch.Tensor, n: int):
-    """Splits consecutive places into the parts that belong to one pass over n poses."""
-    for number in range(int(places[0]) // n, int(places[-1]) // n + 1):
-        yield number, places[places // n == number]
+    def epsilon(self, m: int, generator: torch.Generator) -> torch.Tensor:
+        """(B,) from [0, 1): where between a real and a synthesised pose D's gradient is taken."""
+        return ranks.share(torch.rand(m, generator=generator, device=self.device))

@@ -16,9 +16,9 @@ from lib.data import Dataset, Split
 from lib.heatmaps import decode, through_heatmap
 from lib.keypoints import CENTRE
 from lib.losses import ALGORITHMS
+from lib.ranks import device_for
 from lib.runs import Run
 from lib.synthesis import noise, synthesise_parts
-from lib.training import device_for
 
 CELLS = 2_000_000  # distances held at a time: about 16 MB, near the processor's cache
 ROWS = 200  # queries at a time where the loop over distances is compiled and holds none

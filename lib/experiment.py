@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import paths, runs
+from lib import paths, ranks, runs
 from lib.config import Config, config_for, profile, unknown
 from lib.data import Dataset, load, prepare
 from lib.download import fetch_annotations
 from lib.errors import InputError
 from lib.evaluation import Evaluation, evaluate
 from lib.losses import ALGORITHMS
-from lib.runs import Run, finished_run, require
-from lib.training import device_for, train
+from lib.ranks import device_for
+from lib.runs import Reader, Run, finished_run, require
+from lib.training import train
 
 INJECTED = "# Parameters"  # papermill's first line of the cell that it adds
 
@@ -148,9 +149,12 @@ class Experiment:
             run = dataclasses.replace(run, folder=paths.RUNS / run.folder.name)
         if run.finished and not self.fresh:
             return run
+        if ranks.rank():
+            run = Reader(run.folder, run.config, run.experiment)
         with run.locked():
             if self.fresh:
                 run.delete()
+            ranks.wait()  # no process reads what the first one is deleting
             parent = runs.parent_of(self.config, self.dataset, self.profile)
             if parent is not None:
                 require(parent, self.profile, self.dataset)
@@ -193,7 +197,7 @@ def train_run(
     **settings: Any,
 ) -> Run:
     """Trains one experiment from Python, with settings changed by name; see
-    :meth:`Experiment.train`.
+    :meth:`Experiment.train`. Processes that torchrun has started train it together.
 
     Args:
         name: of the experiment, a key of ``lib.config.NOTEBOOKS``.
@@ -204,7 +208,8 @@ def train_run(
         settings: fields of :class:`lib.config.Config`.
     """
     config = config_for(name, profile).replace(**settings)
-    return Experiment(name, config, load(data), profile, fresh).train(device)
+    with ranks.joined():
+        return Experiment(name, config, load(data), profile, fresh).train(device)
 
 
 def describe_data(dataset: Dataset) -> str:
@@ -215,6 +220,10 @@ def describe_data(dataset: Dataset) -> str:
         f"poses, of which {len(dataset.train.pair_pose):,} and {len(dataset.val.pair_pose):,} "
         "have captions)"
     )
+
+
+def _times(number: int) -> str:
+    return f"{number} × " if number > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -245,6 +254,6 @@ class Note:
             text = (
                 f"Trained for {s['iterations']:,} iterations of {config.batch_size} poses "
                 f"({passes:,.1f} passes over {s['train_poses']:,} poses) in {time} on "
-                f"{s['hardware']}, seed {config.seed}. {text}"
+                f"{_times(s.get('processes', 1))}{s['hardware']}, seed {config.seed}. {text}"
             )
         return f"> **{kind}.** {text}"

@@ -74,11 +74,12 @@ def _gradient_norms(
     real: torch.Tensor,
     fake: torch.Tensor,
     h: torch.Tensor | None,
-    generator: torch.Generator | None,
+    epsilon: torch.Tensor | None,
 ) -> list[torch.Tensor]:
     """Norms (B,) of D's gradient at x^ = eps x + (1 - eps) G(z), by x^ and, if given, by h."""
-    shape = (len(real), *[1] * (real.ndim - 1))
-    epsilon = torch.rand(shape, generator=generator, device=real.device, dtype=real.dtype)
+    if epsilon is None:
+        epsilon = torch.rand(len(real), device=real.device, dtype=real.dtype)
+    epsilon = epsilon.view(-1, *[1] * (real.ndim - 1))
     x_hat = torch.lerp(fake, real, epsilon).detach().requires_grad_()
     inputs = [x_hat] if h is None else [x_hat, h.detach().requires_grad_()]
     # Each score depends on its own sample only (D has no batch norm), so that the gradient of the
@@ -95,7 +96,7 @@ def gradient_penalty(
     real: torch.Tensor,
     fake: torch.Tensor,
     h: torch.Tensor | None = None,
-    generator: torch.Generator | None = None,
+    epsilon: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean of (||grad D(x^)|| - 1)^2, two-sided: equation 4, Algorithm 3; without lambda.
 
@@ -103,11 +104,11 @@ def gradient_penalty(
         D: critic without batch normalisation; a function of x, or of x and h.
         real, fake: (B, ...) samples; x^ lies at random between the two of a pair.
         h: (B, 300) encodings as D takes them; then the norms by x^ and by h are penalised apart.
-        generator: source of the random numbers eps, on the device of ``real``.
+        epsilon: (B,) from [0, 1), the place of each x^; drawn here where not given.
     Returns:
         A scalar that can be differentiated by D's parameters.
     """
-    norms = _gradient_norms(D, real, fake, h, generator)
+    norms = _gradient_norms(D, real, fake, h, epsilon)
     return sum(((norm - 1) ** 2).mean() for norm in norms)
 
 
@@ -116,14 +117,14 @@ def lipschitz_penalty(
     real: torch.Tensor,
     fake: torch.Tensor,
     h: torch.Tensor | None = None,
-    generator: torch.Generator | None = None,
+    epsilon: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean of max(0, ||grad D(x^, h)|| - 1)^2, one-sided: equation 9, Algorithm 5; without lambda.
 
     With ``h`` two separate terms are added, one for the gradient by x^ and one for that by h.
     Arguments as for :func:`gradient_penalty`.
     """
-    norms = _gradient_norms(D, real, fake, h, generator)
+    norms = _gradient_norms(D, real, fake, h, epsilon)
     return sum((norm - 1).clamp(min=0).square().mean() for norm in norms)
 
 

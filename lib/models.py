@@ -11,6 +11,7 @@ from torch import nn
 
 from lib.errors import InputError
 from lib.keypoints import NAMES
+from lib.ranks import BatchNorm2d
 
 NOISE = 128  # length of z
 TEXT = 300  # length of a caption's encoding h
@@ -66,7 +67,7 @@ class Generator(nn.Module):
     def _layer(inputs: int, outputs: int, stride: int = 2, padding: int = 1) -> nn.Module:
         return nn.Sequential(
             nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=stride, padding=padding),
-            nn.BatchNorm2d(outputs),
+            BatchNorm2d(outputs),
             nn.ReLU(),
         )
 
@@ -111,7 +112,7 @@ class Discriminator(nn.Module):
     def _layer(self, inputs: int, outputs: int, size: int, stride: int, padding: int) -> nn.Module:
         return nn.Sequential(
             nn.Conv2d(inputs, outputs, kernel_size=size, stride=stride, padding=padding),
-            nn.BatchNorm2d(outputs) if self.batch_norm else nn.Identity(),
+            BatchNorm2d(outputs) if self.batch_norm else nn.Identity(),
             LeakyReLU(SLOPE),
         )
 

@@ -21,14 +21,16 @@ class Progress:
         name: what is trained.
         start, total: the first iteration of this sitting, and the number of all.
         per_epoch: iterations in an epoch.
+        silent: another process shows the same training.
     """
 
-    def __init__(self, name: str, start: int, total: int, per_epoch: int):
+    def __init__(self, name: str, start: int, total: int, per_epoch: int, silent: bool = False):
         self.name, self.total, self.per_epoch = name, total, per_epoch
         folder = os.environ.get("THESIS_PROGRESS")
-        self.file = Path(folder) / f"{name}.json" if folder else None
+        self.file = Path(folder) / f"{name}.json" if folder and not silent else None
         self.begun, self.start, self.shown = time.monotonic(), start, 0.0
-        self.bar = None if self.file else tqdm(total=total, initial=start, desc=name, unit="it")
+        bar = {"total": total, "initial": start, "desc": name, "unit": "it", "disable": silent}
+        self.bar = None if self.file else tqdm(**bar)
 
     def update(self, iteration: int) -> None:
         """Tells that ``iteration`` iterations are done."""

@@ -253,6 +253,20 @@ class Run:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class Reader(Run):
+    """A run as the processes beside the first of a joint training have it: they only read."""
+
+    def _nothing(self, *_: object) -> None:
+        pass
+
+    begin = save_checkpoint = save_snapshot = append_metrics = _nothing
+    cut_metrics = finish = delete = _nothing
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        yield
+
+
 def save_network(network: torch.nn.Module, path: Path) -> None:
     # A convolution in channels-last order keeps its values, not its strides, in the file.
     weights = {name: w.cpu().contiguous() for name, w in network.state_dict().items()}

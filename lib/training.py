@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from lib import paths
+from lib import paths, ranks
 from lib.batches import Batch, Batches
 from lib.config import Config
 from lib.data import Dataset
@@ -19,24 +19,10 @@ from lib.errors import InputError
 from lib.losses import ALGORITHMS
 from lib.models import initialise, warm_start
 from lib.progress import Progress
+from lib.ranks import device_for
 from lib.runs import Run, data_id, hardware, networks
 
 CHECKPOINT_SECONDS = 60  # at the ends of epochs, at the most this often
-
-
-def device_for(name: str = "auto") -> torch.device:
-    """The named device; "auto" takes a GPU where there is one.
-
-    Raises:
-        InputError: this machine has no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"The device {name!r} cannot be used ({reason}): try cpu.") from None
 
 
 def optimizer_for(config: Config, network: torch.nn.Module) -> torch.optim.Optimizer:
@@ -91,10 +77,11 @@ class Trainer:
             network.to(self.device)
 
     def discriminator_loss(self, batch: Batch, batches: Batches) -> torch.Tensor:
-        """D's loss on a minibatch, penalty included: Algorithms 1 to 5."""
+        """D's loss on a minibatch, penalty included: Algorithms 1 to 5. Of several processes each
+        has a part, and the loss is their sum."""
         algorithm, config = self.algorithm, self.config
         with torch.no_grad(), self.autocast():
-            fake = self.G(batches.noise(len(batch.x), self.generator), batch.h)
+            fake = self.G(batches.noise(batch.m, self.generator), batch.h)
         fake = fake.float()
         with self.autocast():
             scores = [self.D(batch.x, batch.h), self.D(fake, batch.h)]
@@ -104,27 +91,30 @@ class Trainer:
         weights = {"alpha": config.alpha} if algorithm.mismatch_weight else {}
         loss = algorithm.discriminator_loss(*scores, **weights)
         if algorithm.penalty is not None:
+            epsilon = batches.epsilon(batch.m, self.generator)
             loss = loss + config.lambda_ * algorithm.penalty(
-                self.D, batch.x, fake, batch.h, self.generator
+                self.D, batch.x, fake, batch.h, epsilon
             )
-        return loss
+        return loss * batch.weight
 
     def generator_loss(self, batch: Batch, batches: Batches) -> torch.Tensor:
         """G's loss: Algorithms 1 to 5. The captions of its first term are D's, those of its
-        second, in the conditional algorithms, are interpolated (equation 7)."""
-        m = len(batch.x)
-        z, h = batches.noise(m, self.generator), batch.h
+        second, in the conditional algorithms, are interpolated (equation 7). Of several processes
+        each has a part, and the loss is their sum."""
+        z, h = batches.noise(batch.m, self.generator), batch.h
         if self.algorithm.conditional:
-            z = torch.cat([z, batches.noise(m, self.generator)])  # (2 m, 128)
-            h = torch.cat([h, batches.interpolated(m, self.generator)])  # (2 m, 300)
+            z = torch.cat([z, batches.noise(batch.m, self.generator)])  # (2 B, 128)
+            h = torch.cat([h, batches.interpolated(batch.m, self.generator)])  # (2 B, 300)
         with self.autocast():
             scores = self.D(self.G(z, h), h)
-        return self.algorithm.generator_loss(*scores.float().split(m))
+        loss = self.algorithm.generator_loss(*scores.float().split(len(batch.x)))
+        return loss * batch.weight
 
     def discriminator_step(self, batch: Batch, batches: Batches) -> torch.Tensor:
         loss = self.discriminator_loss(batch, batches)
         self.optimizer_d.zero_grad()
         loss.backward()
+        ranks.sum_gradients(self.D)
         self.optimizer_d.step()
         if self.algorithm.clamp:
             with torch.no_grad():
@@ -137,6 +127,7 @@ class Trainer:
         loss = self.generator_loss(batch, batches)
         self.optimizer_g.zero_grad()
         loss.backward()
+        ranks.sum_gradients(self.G)
         self.optimizer_g.step()
         self.D.requires_grad_(True)
         return loss.detach()
@@ -151,10 +142,10 @@ class Trainer:
             loss_d = self.discriminator_loss(batch, batches).detach()
             with torch.no_grad():
                 loss_g = self.generator_loss(batch, batches)
-            sums += torch.stack([loss_d, loss_g]) * len(batch.x)
+            sums += torch.stack([loss_d, loss_g]) * batch.m
         self.G.train(), self.D.train()
         self.generator = kept
-        means = (sums / len(batches.poses)).tolist()
+        means = (ranks.total(sums) / len(batches.poses)).tolist()
         return dict(zip(("val_loss_d", "val_loss_g"), means, strict=True))
 
     def state(self) -> dict:
@@ -194,7 +185,8 @@ def train(
     device: str = "auto",
     stop_after: int | None = None,
 ) -> None:
-    """Trains a run to its end, from its beginning or from its last checkpoint.
+    """Trains a run to its end, from its beginning or from its last checkpoint; together with the
+    other processes where several have joined (:mod:`lib.ranks`).
 
     Args:
         run: where settings come from, and where everything is written.
@@ -224,7 +216,7 @@ def train(
         done, seconds = state["iteration"], state["seconds"]
     run.cut_metrics(done)
 
-    progress = Progress(run.experiment, done, total, per_epoch)
+    progress = Progress(run.experiment, done, total, per_epoch, silent=ranks.rank() > 0)
     begun = saved = time.monotonic()
     losses: list[tuple[int, torch.Tensor, torch.Tensor | None]] = []
     for iteration in range(done, total):
@@ -268,6 +260,7 @@ def train(
             "data": dataset.name,
             "seconds": round(seconds + time.monotonic() - begun, 1),
             "hardware": hardware(where),
+            "processes": ranks.world(),
             "torch": torch.__version__,
         }
     )
@@ -279,9 +272,9 @@ def _rows(losses: list, per_epoch: int) -> list[dict]:
     Raises:
         InputError: a loss is not finite.
     """
-    loss_d = torch.stack([loss for _, loss, _ in losses]).tolist()
+    loss_d = ranks.total(torch.stack([loss for _, loss, _ in losses])).tolist()
     updated = [loss for _, _, loss in losses if loss is not None]
-    loss_g = iter(torch.stack(updated).tolist() if updated else [])
+    loss_g = iter(ranks.total(torch.stack(updated)).tolist() if updated else [])
     rows = []
     for (iteration, _, g), d in zip(losses, loss_d, strict=True):
         row = {"iteration": iteration, "epoch": iteration / per_epoch, "loss_d": d}

@@ -14,7 +14,8 @@ from lib import paths, training
 from lib.batches import Batches
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
-from lib.training import Trainer, device_for, optimizer_for, train
+from lib.ranks import device_for
+from lib.training import Trainer, optimizer_for, train
 
 CPU = torch.device("cpu")
 DATA = tiny.dataset()  # ten poses: three iterations an epoch, the last of two poses
@@ -317,22 +318,22 @@ def test_validation_sees_the_whole_split_in_evaluation_mode_and_changes_nothing(
 
 
 def test_validation_losses_are_means_over_poses_not_over_batches():
-    """Six poses in batches of four and two."""
+    """Seven poses in batches of four and three."""
     made, _ = trainer("wgan_gp")
-    validation = Batches(DATA.val, made.config, CPU, training=False)
+    validation = Batches(tiny.split(7), made.config, CPU, training=False)
     number = {len(validation.poses): 0}
-    own = torch.arange(6.0)
+    own = torch.arange(7.0)
 
     def loss(batch, batches):
-        start = number[6]
-        number[6] += len(batch.x)
+        start = number[7]
+        number[7] += len(batch.x)
         return own[start : start + len(batch.x)].mean()
 
     made.discriminator_loss = loss
     made.generator_loss = lambda batch, batches: torch.tensor(float(len(batch.x)))
     losses = made.validate(validation, seed=0)
-    assert losses["val_loss_d"] == pytest.approx(2.5)
-    assert losses["val_loss_g"] == pytest.approx((4 * 4 + 2 * 2) / 6)
+    assert losses["val_loss_d"] == pytest.approx(3)
+    assert losses["val_loss_g"] == pytest.approx((4 * 4 + 3 * 3) / 7)
 
 
 def test_validating_leaves_the_training_as_it_is(tmp_path, monkeypatch):

@@ -1,0 +1,119 @@
+"""Several processes that train one model together, each with a share of every minibatch.
+
+``torchrun`` starts them, on one machine or on several with one data folder. Each draws the random
+numbers of the whole minibatch and takes its share; batch norm takes its statistics over all shares;
+gradients are summed. N processes so compute what one computes on the same minibatch, up to the
+order of sums. (DistributedDataParallel's hooks do not stand a penalty, which differentiates twice.)
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from lib.errors import InputError
+
+
+def rank() -> int:
+    """This process's number; 0 writes and prints."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def device_for(name: str = "auto") -> torch.device:
+    """The named device; "auto" takes a GPU where there is one, and each process its own.
+
+    Raises:
+        InputError: this machine has no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"The device {name!r} cannot be used ({reason}): try cpu.") from None
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[None]:
+    """Inside it the processes that torchrun has started work together; a process that it has not
+    started, or that has joined already, is left alone."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ or dist.is_initialized():
+        yield
+        return
+    dist.init_process_group()  # gloo between processors, NCCL between GPUs
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def wait() -> None:
+    """Until every process is here."""
+    if world() > 1:
+        dist.barrier()
+
+
+def share(whole: torch.Tensor) -> torch.Tensor:
+    """This process's part (B / N, ...) of a minibatch (B, ...); parts may differ by one."""
+    return whole.tensor_split(world())[rank()]
+
+
+class _Total(torch.autograd.Function):
+    """The sum over all processes; so is its gradient, as each process's loss depends on it."""
+
+    @staticmethod
+    def forward(_, part: torch.Tensor) -> torch.Tensor:
+        summed = part.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(_, gradient: torch.Tensor) -> torch.Tensor:
+        return _Total.forward(None, gradient)
+
+
+def total(part: torch.Tensor) -> torch.Tensor:
+    """Sum over all processes of a tensor that each has, which can be differentiated once."""
+    return _Total.apply(part) if world() > 1 else part
+
+
+@torch.no_grad()
+def sum_gradients(network: nn.Module) -> None:
+    """Gives every process the gradients of the sum of all processes' losses."""
+    if world() == 1:
+        return
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    summed = total(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, part in zip(gradients, summed.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch norm over the shares of all processes; torch's SyncBatchNorm wants GPUs."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if world() == 1 or not self.training:
+            return super().forward(x)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # (B / N, C, H, W)
+        size = wide.new_tensor([x.numel() / x.shape[1]])
+        *sums, n = total(torch.cat([wide.sum(dim=(0, 2, 3)), size])).split([x.shape[1], 1])
+        mean = sums[0] / n
+        centred = wide - mean[:, None, None]
+        variance = total(centred.square().sum(dim=(0, 2, 3))) / n
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * n / (n - 1), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
