@@ -17,9 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench import plain
 from lib.batches import Batches
 from lib.config import Config, config_for
-from lib.data import load
+from lib.data import Split, load
 from lib.evaluation import leave_one_out_accuracy
 from lib.ranks import device_for
+from lib.steps import WARM_UP, chosen, steps_for
 from lib.training import Trainer
 
 EXPERIMENTS = {  # the thesis's settings of each algorithm, from profile paper
@@ -74,28 +75,33 @@ def config_of(algorithm: str, **changes: object) -> Config:
     return config_for(EXPERIMENTS[algorithm], "paper").replace(parent="", **changes)
 
 
-def step(way: str, config: Config, seconds: float, device: torch.device) -> dict:
+def step(way: str, config: Config, split: Split, seconds: float, device: torch.device) -> dict:
     """Iterations of the whole training loop a second: data, D step, a k-th of a G step; the plain
     way always in fp32."""
-    split = load("sample").train
     if way == "plain":
         config = config.replace(precision="fp32")
     kind = Trainer if way == "fast" else plain.PlainTrainer
     random = torch.Generator(device).manual_seed(0)
     trainer, batches = kind(config, device, random), Batches(split, config, device)
     trainer.initialise(None)
-    usual = plain.minibatches(split, config)
+    usual, steps = plain.minibatches(split, config), steps_for(trainer, batches)
 
     def iteration(i: int) -> None:
-        batch = batches.draw(i, random) if way == "fast" else plain.to(device, next(usual))
-        loss = trainer.discriminator_step(batch, batches)
-        if way == "plain":
-            loss.item()  # as a loop that prints its losses does
+        if way == "fast":
+            steps.discriminator(batches.indices(i))
+        else:  # a loop that prints its losses waits for them
+            steps.batch = plain.to(device, next(usual))
+            trainer.discriminator_step(steps.batch, batches).item()
         if (i + 1) % config.k == 0:
-            trainer.generator_step(batch, batches)
+            steps.generator()
 
+    words = chosen()
+    if words:  # compiling and recording are not timed
+        rate(iteration, 0, device, unit=config.k * (WARM_UP + 2))
     found = {"per_second": rate(iteration, seconds, device, unit=config.k)}
-    return found if way == "plain" else found | {"flop": operations(iteration, times=config.k)}
+    if way == "plain" or words:  # kernels that are compiled or recorded cannot be counted
+        return found
+    return found | {"flop": operations(iteration, times=config.k)}
 
 
 def peak(seconds: float, device: torch.device) -> dict:
@@ -110,7 +116,11 @@ def data(way: str, workers: int, seconds: float, device: torch.device) -> dict:
     config, split = config_of("wgan_gp"), load("sample").train
     if way == "fast":
         random, batches = torch.Generator(device).manual_seed(0), Batches(split, config, device)
-        return {"per_second": rate(lambda i: batches.draw(i, random), seconds, device)}
+
+        def draw(i: int) -> None:
+            batches.draw(batches.indices(i), random)
+
+        return {"per_second": rate(draw, seconds, device)}
     usual = plain.minibatches(split, config, workers)
     return {"per_second": rate(lambda _: plain.to(device, next(usual)), seconds, device)}
 
@@ -147,7 +157,7 @@ def main() -> None:
     device = device_for()
     if given.what == "step":
         config = config_of(given.algorithm, features=given.features, precision=given.precision)
-        found = step(given.way, config, given.seconds, device)
+        found = step(given.way, config, load("sample").train, given.seconds, device)
     elif given.what == "peak":
         found = peak(given.seconds, device)
     elif given.what == "data":

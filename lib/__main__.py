@@ -1,6 +1,7 @@
 """``python -m lib COMMAND``: the notebooks' functions from a command line."""
 
 import json
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -75,7 +76,6 @@ def train(
     Settings are those of the class lib.config.Config: epochs, seed, features, k, lambda_,
     learning_rate, batch_size, parent, ...
     """
-    from lib import ranks
     from lib.experiment import train_run
 
     # Algorithm 5 without a parent: the experiment that starts from random weights.
@@ -83,10 +83,9 @@ def train(
     settings = dict(map(_setting, changes))
     for key in settings.keys() & {"name", "profile", "data", "device", "fresh"}:
         raise InputError(f"{key} is not a setting: give it as an option or argument of its own.")
-    with ranks.joined():
-        folder = train_run(name, profile, data, device, fresh, **settings).folder
-        if ranks.rank() == 0:
-            print(folder)
+    folder = train_run(name, profile, data, device, fresh, **settings).folder
+    if os.environ.get("RANK", "0") == "0":  # torchrun's number of this process
+        print(folder)
 
 
 @app.command()

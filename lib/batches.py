@@ -92,9 +92,12 @@ class Batches:
         done, batch = divmod(iterations, self.per_epoch)
         return done * len(self.poses) + batch * self.config.batch_size
 
-    def _indices(self, iteration: int) -> torch.Tensor:
-        """Poses of one training iteration: each pass over the data is one permutation of it,
-        a function of seed and pass alone, so that a resumed run needs no memory of it."""
+    def indices(self, iteration: int) -> torch.Tensor:
+        """(m,) poses of one training iteration, as places in the split.
+
+        Each pass over the data is one permutation of it, a function of seed and pass alone, so
+        that a resumed run needs no memory of it.
+        """
         m, n = self.config.batch_size, len(self.poses)
         if self.config.epoch_size:  # epochs of a fixed length: minibatches straddle passes
             start, end = iteration * m, (iteration + 1) * m
@@ -116,18 +119,15 @@ class Batches:
             self._pass, self._order = number, order.to(self.device)
         return self._order
 
-    def draw(self, iteration: int, generator: torch.Generator) -> Batch:
-        """The minibatch of a training iteration, with one random caption for each pose."""
-        return self._batch(self._indices(iteration), generator)
-
     def all(self, generator: torch.Generator):
         """Every pose of the split once, in minibatches that differ by one pose at the most."""
         number = -(-len(self.poses) // self.config.batch_size)
         everything = torch.arange(len(self.poses), device=self.device)
         for indices in everything.tensor_split(number):
-            yield self._batch(indices, generator)
+            yield self.draw(indices, generator)
 
-    def _batch(self, indices: torch.Tensor, generator: torch.Generator) -> Batch:
+    def draw(self, indices: torch.Tensor, generator: torch.Generator) -> Batch:
+        """The minibatch of some poses (m,), with one random caption for each."""
         m, poses = len(indices), self.poses[indices]
         if self.training and self.config.augment:
             poses = augment(poses, generator)

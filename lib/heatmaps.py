@@ -4,6 +4,7 @@ A pose is (17, 3): x, y in heatmap pixels and a visibility of 0 or 1. Grid point
 0 to 63; the centre, about which poses are mirrored and rotated, is (32, 32).
 """
 
+import functools
 import math
 
 import numpy as np
@@ -98,9 +99,15 @@ def through_heatmap(keypoints: torch.Tensor) -> torch.Tensor:
     return torch.cat([decode(render(part)) for part in keypoints.split(1024)])
 
 
+@functools.cache
+def _flip_order(device: torch.device) -> torch.Tensor:
+    """FLIP on the device, where nothing then waits for a copy."""
+    return torch.tensor(FLIP, device=device)
+
+
 def flip(keypoints: torch.Tensor) -> torch.Tensor:
     """Mirrors poses, x to 64 - x, left and right keypoints changing places; (N, 17, 3)."""
-    keypoints = keypoints[:, list(FLIP)]
+    keypoints = keypoints[:, _flip_order(keypoints.device)]
     x = torch.where(keypoints[..., 2] > 0, 2 * CENTRE - keypoints[..., 0], keypoints[..., 0])
     return torch.cat([x[..., None], keypoints[..., 1:]], dim=2)
 

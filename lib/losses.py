@@ -80,11 +80,12 @@ def _gradient_norms(
     if epsilon is None:
         epsilon = torch.rand(len(real), device=real.device, dtype=real.dtype)
     epsilon = epsilon.view(-1, *[1] * (real.ndim - 1))
-    x_hat = torch.lerp(fake, real, epsilon).detach().requires_grad_()
-    inputs = [x_hat] if h is None else [x_hat, h.detach().requires_grad_()]
+    x_hat = torch.lerp(fake, real, epsilon).detach()
+    inputs = [x_hat] if h is None else [x_hat, h.detach()]
     # Each score depends on its own sample only (D has no batch norm), so that the gradient of the
     # sum holds every sample's own gradient.
-    gradients = torch.autograd.grad(D(*inputs).sum(), inputs, create_graph=True)
+    score = torch.func.grad(lambda *inputs: D(*inputs).sum(), argnums=tuple(range(len(inputs))))
+    gradients = score(*inputs)
     return [
         torch.linalg.vector_norm(gradient, dim=tuple(range(1, gradient.ndim)))
         for gradient in gradients

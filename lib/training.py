@@ -21,17 +21,26 @@ from lib.models import initialise, warm_start
 from lib.progress import Progress
 from lib.ranks import device_for
 from lib.runs import Run, data_id, hardware, networks
+from lib.steps import chosen, compiled, steps_for
 
 CHECKPOINT_SECONDS = 60  # at the ends of epochs, at the most this often
 
 
 def optimizer_for(config: Config, network: torch.nn.Module) -> torch.optim.Optimizer:
-    """Adam, or RMSProp for the WGAN, with the settings of thesis 4.1 and 4.3."""
+    """Adam, or RMSProp for the WGAN, with the settings of thesis 4.1 and 4.3; on a GPU, in one
+    kernel or few, which can be recorded."""
+    common = {"lr": config.learning_rate, "capturable": "captured" in chosen()}
     if ALGORITHMS[config.algorithm].optimizer == "rmsprop":
-        return torch.optim.RMSprop(
-            network.parameters(), lr=config.learning_rate, alpha=config.smoothing
-        )
-    return torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=config.momenta)
+        return torch.optim.RMSprop(network.parameters(), alpha=config.smoothing, **common)
+    fused = next(network.parameters()).device.type == "cuda"
+    return torch.optim.Adam(network.parameters(), betas=config.momenta, fused=fused, **common)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """Fills an optimiser from a checkpoint, which may have been written on another device."""
+    for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
+        saved |= {key: group[key] for key in ("capturable", "fused") if key in group}
+    optimizer.load_state_dict(state)
 
 
 @dataclass
@@ -57,6 +66,9 @@ class Trainer:
         if self.config.precision == "bf16":
             torch.set_float32_matmul_precision("high")  # on a GPU, TensorFloat-32
             torch.backends.cudnn.allow_tf32 = True
+        self.penalty = self.algorithm.penalty
+        if self.penalty is not None and "compiled" in chosen():
+            self.penalty = compiled(self.penalty)
         self.optimizer_g = optimizer_for(self.config, self.G)
         self.optimizer_d = optimizer_for(self.config, self.D)
 
@@ -91,10 +103,11 @@ class Trainer:
         weights = {"alpha": config.alpha} if algorithm.mismatch_weight else {}
         loss = algorithm.discriminator_loss(*scores, **weights)
         if algorithm.penalty is not None:
+            # Other sizes than a training minibatch's are not worth another minute of compiling.
+            usual = batches.training and batch.m == config.batch_size
+            penalty = self.penalty if usual else algorithm.penalty
             epsilon = batches.epsilon(batch.m, self.generator)
-            loss = loss + config.lambda_ * algorithm.penalty(
-                self.D, batch.x, fake, batch.h, epsilon
-            )
+            loss = loss + config.lambda_ * penalty(self.D, batch.x, fake, batch.h, epsilon)
         return loss * batch.weight
 
     def generator_loss(self, batch: Batch, batches: Batches) -> torch.Tensor:
@@ -158,8 +171,8 @@ class Trainer:
     def load(self, run: Run, state: dict) -> None:
         for network, trained in ((self.G, run.generator()), (self.D, run.discriminator())):
             network.load_state_dict(trained.state_dict())
-        self.optimizer_g.load_state_dict(state["optimizer_g"])
-        self.optimizer_d.load_state_dict(state["optimizer_d"])
+        load_optimizer(self.optimizer_g, state["optimizer_g"])
+        load_optimizer(self.optimizer_d, state["optimizer_d"])
         self.generator.set_state(state["random"])
 
 
@@ -216,15 +229,15 @@ def train(
         done, seconds = state["iteration"], state["seconds"]
     run.cut_metrics(done)
 
+    steps = steps_for(trainer, batches)
     progress = Progress(run.experiment, done, total, per_epoch, silent=ranks.rank() > 0)
     begun = saved = time.monotonic()
     losses: list[tuple[int, torch.Tensor, torch.Tensor | None]] = []
     for iteration in range(done, total):
-        batch = batches.draw(iteration, trainer.generator)
-        loss_d = trainer.discriminator_step(batch, batches)
+        loss_d = steps.discriminator(batches.indices(iteration))
         # The count of D steps goes on over the end of an epoch.
         due = (iteration + 1) % config.k == 0
-        loss_g = trainer.generator_step(batch, batches) if due else None
+        loss_g = steps.generator() if due else None
         losses.append((iteration + 1, loss_d, loss_g))
         done = iteration + 1
         progress.update(done)

@@ -5,7 +5,7 @@ import tiny
 import torch
 
 from lib import batches as module
-from lib.batches import Batches, from_network
+from lib.batches import Batch, Batches, from_network
 from lib.errors import InputError
 from lib.heatmaps import render
 
@@ -21,13 +21,17 @@ def source(seed=0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def draw(made: Batches, iteration: int, generator: torch.Generator) -> Batch:
+    return made.draw(made.indices(iteration), generator)
+
+
 def order(made: Batches, iterations) -> list[list[int]]:
     """The rows of the poses drawn; without augmentation a heatmap tells whose it is."""
     made.training = False
     own = render(made.poses, low=-1.0).flatten(1)
     found = []
     for iteration in iterations:
-        x = made.draw(iteration, source()).x.flatten(1)
+        x = draw(made, iteration, source()).x.flatten(1)
         same = (x[:, None] == own[None]).all(dim=2)
         assert (same.sum(dim=1) == 1).all()
         found.append(same.int().argmax(dim=1).tolist())
@@ -98,7 +102,7 @@ def test_a_pose_comes_with_a_caption_of_its_own(unrendered):
     made = batches(split=split, batch_size=6, augment=False)
     seen = [set() for _ in range(6)]
     for iteration in range(60):
-        batch = made.draw(iteration, source(iteration))
+        batch = draw(made, iteration, source(iteration))
         poses = [int((made.poses == x).all((1, 2)).int().argmax()) for x in batch.x]
         for pose, h in zip(poses, batch.h, strict=True):
             seen[pose].add(int(h.argmax()))
@@ -111,7 +115,7 @@ def test_mismatching_captions_are_any_of_the_split(unrendered):
     made = batches(split=tiny.split(10, pairs=4), batch_size=4)
     total = len(made.vectors)
     assert total == 16
-    drawn = [made.draw(i, source(i)) for i in range(100)]
+    drawn = [draw(made, i, source(i)) for i in range(100)]
     counts = torch.cat([batch.h_hat.argmax(dim=1) for batch in drawn]).bincount(minlength=total)
     assert len(counts) == total and counts.min() > 5 and counts.max() < 60  # 25 on average
     same = torch.cat([b.h.argmax(dim=1) == b.h_hat.argmax(dim=1) for b in drawn])
@@ -119,9 +123,9 @@ def test_mismatching_captions_are_any_of_the_split(unrendered):
 
 
 def test_encodings_are_multiplied_by_30():
-    batch = batches().draw(0, source())
+    batch = draw(batches(), 0, source())
     assert (batch.h.norm(dim=1) == 30).all() and (batch.h_hat.norm(dim=1) == 30).all()
-    assert (batches(caption_scale=2.0).draw(0, source()).h.norm(dim=1) == 2).all()
+    assert (draw(batches(caption_scale=2.0), 0, source()).h.norm(dim=1) == 2).all()
 
 
 def test_interpolated_encodings_lie_between_two_captions():
@@ -142,12 +146,12 @@ def test_noise_is_standard_normal():
 
 
 def test_unconditional_batches_have_no_captions():
-    batch = batches(algorithm="wgan_gp").draw(0, source())
+    batch = draw(batches(algorithm="wgan_gp"), 0, source())
     assert batch.h is None and batch.h_hat is None
 
 
 def test_networks_see_heatmaps_between_minus_one_and_one():
-    x = batches(augment=False, training=False).draw(0, source()).x
+    x = draw(batches(augment=False, training=False), 0, source()).x
     assert x.shape == (4, 17, 64, 64) and x.dtype == torch.float32
     assert x.min() == -1 and 0.7 < x.max() <= 1
     assert torch.equal(from_network(torch.tensor([-1.0, 0.0, 1.0])), torch.tensor([0.0, 0.5, 1.0]))
@@ -155,16 +159,16 @@ def test_networks_see_heatmaps_between_minus_one_and_one():
 
 def test_real_poses_of_training_are_augmented():
     made, plain = batches(batch_size=10), batches(batch_size=10, training=False)
-    assert torch.equal(made._indices(0), plain._indices(0))
-    a, b = (x.draw(0, source()).x for x in (made, plain))
+    assert torch.equal(made.indices(0), plain.indices(0))
+    a, b = (draw(x, 0, source()).x for x in (made, plain))
     assert ((a != b).flatten(1).any(dim=1)).all()
-    assert not torch.equal(made.draw(0, source(1)).x, a)  # anew each time
+    assert not torch.equal(draw(made, 0, source(1)).x, a)  # anew each time
 
 
 def test_augmentation_can_be_turned_off(monkeypatch):
     made = batches(augment=False)
     monkeypatch.setattr(module, "augment", lambda *_: pytest.fail("poses were augmented"))
-    assert torch.equal(made.draw(0, source()).x, render(made.poses[made._indices(0)], low=-1.0))
+    assert torch.equal(draw(made, 0, source()).x, render(made.poses[made.indices(0)], low=-1.0))
 
 
 def test_validation_takes_every_pose_once_in_order_and_as_it_is():
@@ -180,7 +184,7 @@ def test_validation_takes_every_pose_once_in_order_and_as_it_is():
 
 
 def test_batches_are_a_function_of_the_generator():
-    one, two, other = (batches().draw(3, source(seed)) for seed in (1, 1, 2))
+    one, two, other = (draw(batches(), 3, source(seed)) for seed in (1, 1, 2))
     for name in ("x", "h", "h_hat"):
         assert torch.equal(getattr(one, name), getattr(two, name))
     assert not torch.equal(one.h_hat, other.h_hat)

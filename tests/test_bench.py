@@ -1,6 +1,9 @@
 """The yardstick does the same as the project, in the usual way; the table of the comparison."""
 
 import copy
+import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +11,8 @@ import tiny
 import torch
 
 import bench.__main__ as table
-from bench import measure, plain
+from bench import gpu, measure, plain
+from lib import data, paths
 from lib.batches import Batches
 from lib.evaluation import nearest_distances
 from lib.heatmaps import flip, render, rotate
@@ -53,7 +57,7 @@ def test_the_yardstick_trains_with_the_same_losses(algorithm):
         trainer.G.load_state_dict(weights[0][0])
         trainer.D.load_state_dict(weights[0][1])
         batches = Batches(DATA.train, config, CPU)
-        batch = batches.draw(0, trainer.generator)
+        batch = batches.draw(batches.indices(0), trainer.generator)
         steps = (trainer.discriminator_step, trainer.generator_step)
         losses.append([step(batch, batches) for step in steps for _ in range(2)])
     torch.testing.assert_close(losses[0], losses[1], rtol=1e-2, atol=1e-3)
@@ -128,3 +132,42 @@ def test_ratios_of_seconds_turn_the_other_way(monkeypatch):
 def test_a_measurement_is_made_in_a_process_of_its_own():
     found = table.measured("peak", "fast", seconds=0.1)
     assert found["flops"] > 1e8 and found["peak_mib"] > 50
+
+
+def test_the_iterations_of_the_seven_trainings():
+    """50, 200, 200 and 200 epochs of 116,021 poses, 1,000 of 17,326, in minibatches of 128."""
+    wanted = [50 * 907, 200 * 907, 200 * 907, 200 * 907, *[1000 * 136] * 3]
+    assert list(map(gpu.iterations, gpu.SEVEN)) == wanted
+
+
+def test_the_projection_takes_the_fastest_way_of_each_training():
+    rows = [
+        {"experiment": name, "precision": "fp32", "steps": way, "per_second": speed}
+        for name in list(gpu.SEVEN)[:-1]
+        for way, speed in (("", 100.0), ("captured", 1000.0))
+    ]
+    rows += [{"experiment": "gan", "precision": "bf16", "steps": "", "per_second": 1.0}]
+    rows += [{"experiment": "gan", "precision": "fp32", "steps": "compiled", "error": "no"}]
+    minutes = sum(map(gpu.iterations, gpu.SEVEN)) / 1000 / 60
+    assert gpu.projected(rows) == {"fp32": pytest.approx(minutes)}  # bf16 is not complete
+
+
+def test_differences_between_ways_are_of_losses_after_steps_of_both_networks(monkeypatch):
+    config, split = tiny.config("wgan_gp"), tiny.split(10)
+    assert gpu.difference(config, split, "") == 0
+    losses = {"": torch.tensor([10.0, 0.1]), "captured": torch.tensor([10.1, 0.0])}
+    monkeypatch.setattr(gpu, "trained", lambda config, split, words, number: losses[words])
+    assert gpu.difference(config, split, "captured") == pytest.approx(0.1)
+
+
+def test_the_script_for_a_gpu_runs_where_there_is_none(tmp_path, tiny_coco, home):
+    """With tiny networks; on a processor there is one way only."""
+    data.prepare(tiny_coco(home / "tiny"), home / "tiny.safetensors", encoder_epochs=1)
+    command = [sys.executable, "-m", "bench.gpu", str(home / "tiny.safetensors")]
+    command += [str(tmp_path / "gpu.json"), "--trial"]
+    subprocess.run(command, cwd=paths.SOURCE, check=True, stdout=subprocess.DEVNULL)
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert len(found["rows"]) == 12 and not any("error" in row for row in found["rows"])
+    assert all(row["flop"] > 0 and row["per_second"] > 0 for row in found["rows"])
+    assert set(found["projected_minutes"]) == {"fp32", "bf16"} and len(found["longest"]) == 10
+    assert sum(kernel["share"] for kernel in found["longest"]) <= 1

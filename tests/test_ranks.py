@@ -33,7 +33,7 @@ def trainer(algorithm: str) -> tuple[Trainer, Batches]:
 def first_steps(algorithm: str) -> dict[str, torch.Tensor]:
     """Losses and gradients of D's and G's first steps."""
     made, batches = trainer(algorithm)
-    batch = batches.draw(0, made.generator)
+    batch = batches.draw(batches.indices(0), made.generator)
     losses = [made.discriminator_step(batch, batches), made.generator_step(batch, batches)]
     found = {"losses": ranks.total(torch.stack(losses)), "poses": torch.tensor(len(batch.x))}
     for name, network in {"G": made.G, "D": made.D}.items():

@@ -100,7 +100,7 @@ def test_optimisers_of_the_thesis(experiment, kind, rate, extra):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_each_step_changes_its_own_network_only(algorithm):
     made, batches = trainer(algorithm)
-    batch = batches.draw(0, made.generator)
+    batch = batches.draw(batches.indices(0), made.generator)
     for step, own, other in (
         (made.discriminator_step, made.D, made.G),
         (made.generator_step, made.G, made.D),
@@ -118,7 +118,7 @@ def test_each_step_changes_its_own_network_only(algorithm):
 def test_a_step_descends_its_loss(algorithm):
     """The same minibatch and random numbers give a smaller loss after a small step."""
     made, batches = trainer(algorithm, learning_rate=1e-5, c=10.0)
-    batch = batches.draw(0, made.generator)
+    batch = batches.draw(batches.indices(0), made.generator)
     for step, loss in (
         (made.discriminator_step, made.discriminator_loss),
         (made.generator_step, made.generator_loss),
@@ -131,7 +131,7 @@ def test_a_step_descends_its_loss(algorithm):
 
 def test_every_parameter_of_d_is_clamped_batch_norm_included():
     made, batches = trainer("wgan", c=0.01)
-    batch = batches.draw(0, made.generator)
+    batch = batches.draw(batches.indices(0), made.generator)
     assert (
         max(float(w.detach().abs().max()) for w in made.D.parameters()) > 0.9
     )  # batch norm, about 1
@@ -146,14 +146,14 @@ def test_every_parameter_of_d_is_clamped_batch_norm_included():
 def test_only_the_wgan_is_clamped():
     for algorithm in ALGORITHMS.keys() - {"wgan"}:
         made, batches = trainer(algorithm, c=1e-6)
-        made.discriminator_step(batches.draw(0, made.generator), batches)
+        made.discriminator_step(batches.draw(batches.indices(0), made.generator), batches)
         assert max(float(w.detach().abs().max()) for w in made.D.parameters()) > 1e-3
 
 
 @pytest.mark.parametrize("algorithm", ["gan", "wgan", "wgan_gp"])
 def test_what_the_unconditional_networks_are_given(algorithm):
     made, batches = trainer(algorithm)
-    batch = batches.draw(0, made.generator)
+    batch = batches.draw(batches.indices(0), made.generator)
     g, d = Calls(made.G), Calls(made.D)
     made.discriminator_step(batch, batches)
     ((z, h),) = g.inputs
@@ -168,7 +168,7 @@ def test_what_the_unconditional_networks_are_given(algorithm):
 def test_which_captions_the_conditional_networks_are_given(algorithm):
     """D: real, synthesised and mismatching pairs. G: D's captions, then interpolated ones."""
     made, batches = trainer(algorithm, beta=0.25)
-    batch = batches.draw(0, made.generator)
+    batch = batches.draw(batches.indices(0), made.generator)
     g, d = Calls(made.G), Calls(made.D)
     made.discriminator_step(batch, batches)
     ((z, h),) = g.inputs
@@ -201,7 +201,7 @@ def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm):
     found = {}
     for precision in ("fp32", "bf16"):
         made, batches = trainer(algorithm, precision=precision, initialisation="he", batch_size=8)
-        batch = batches.draw(0, made.generator)
+        batch = batches.draw(batches.indices(0), made.generator)
         losses = [made.discriminator_loss(batch, batches), made.generator_loss(batch, batches)]
         gradients = []
         for loss, network in zip(losses, (made.D, made.G), strict=True):
@@ -219,13 +219,13 @@ def test_the_penalty_of_bf16_is_taken_in_fp32(monkeypatch):
     made, batches = trainer("conditional_wgan_lp", precision="bf16")
     seen = []
     made.D.score.register_forward_hook(lambda *call: seen.append(call[2].dtype))
-    made.discriminator_loss(batches.draw(0, made.generator), batches)
+    made.discriminator_loss(batches.draw(batches.indices(0), made.generator), batches)
     assert seen == [torch.bfloat16] * 3 + [torch.float32]
 
 
 def test_losses_weigh_the_penalty_and_the_mismatch():
     made, batches = trainer("conditional_wgan_lp", alpha=0.0, lambda_=0.0)
-    batch = batches.draw(0, made.generator)
+    batch = batches.draw(batches.indices(0), made.generator)
     state = made.generator.get_state()
     losses = {}
     for alpha, lambda_ in ((0, 0), (1, 0), (3, 0), (0, 10), (0, 150)):
