@@ -114,7 +114,7 @@ class CapturedSteps(Steps):
 
     def _take(self, name: str, step: Callable[[], torch.Tensor]) -> torch.Tensor:
         self.taken[name] += 1
-        if self.taken[name] <= WARM_UP or (name == "G" and "D" not in self.recorded):
+        if self.taken[name] <= WARM_UP:
             return aside(step)
         if name not in self.recorded:
             self.recorded[name] = record(step, self.trainer.generator)
