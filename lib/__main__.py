@@ -139,6 +139,67 @@ def pose(
     print(out)
 
 
+questionnaire = typer.Typer(
+    help="Ask people which pose fits a caption better, and count their answers (thesis 4.4.3).",
+    no_args_is_help=True,
+)
+app.add_typer(questionnaire, name="questionnaire")
+
+
+@questionnaire.command("make")
+def questionnaire_make(
+    run: Annotated[
+        str | None,
+        typer.Option(help="A conditional model's run; default: conditional_reduced's."),
+    ] = None,
+    profile: Profile = "quick",
+    data: Data = "sample",
+    seed: Seed = 0,
+    questions: Annotated[int, typer.Option(min=1, max=100, help="How many captions.")] = 20,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write; default: data/questionnaire.")
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option(help="Show heatmaps as they are; their grain tells the synthesised.")
+    ] = False,
+) -> None:
+    """Write the page to send to people, and the key to keep.
+
+    The page is one file, works without a network, on a phone too, and saves answers as a file.
+    """
+    from lib import paths
+    from lib.data import load
+    from lib.questionnaire import make
+    from lib.runs import Run, finished_run
+
+    dataset = load(data)
+    chosen = Run.open(run) if run else finished_run("conditional_reduced", dataset, profile)
+    page, key = make(chosen, dataset, out, questions, seed, raw)
+    print(f"{paths.shown(page)}: send this to people, or put it online.")
+    print(f"{paths.shown(key)}: the key; do not send this.")
+    print(f"{paths.shown(page.parent / 'answers')}: put the files that come back here.")
+
+
+@questionnaire.command("score")
+def questionnaire_score(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Saved answers; default: all in answers/ beside the key."),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="The page's key; default: data/questionnaire/key.json.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Share that preferred the synthesised pose, with 95% intervals, and agreement of subjects."""
+    from lib import paths
+    from lib.questionnaire import collected, score
+
+    key = key or paths.QUESTIONNAIRE / "key.json"
+    answers = score(files or collected(key.parent), key)
+    print(json.dumps(answers.summary(), indent=2) if as_json else answers)
+
+
 @app.command()
 def thesis(
     profile: Profile = "quick",

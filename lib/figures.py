@@ -19,6 +19,7 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
 
 from lib.heatmaps import decode
 from lib.keypoints import EDGES, NAMES, SIZE
@@ -204,6 +205,17 @@ def compare_grids(grids: Mapping[str, torch.Tensor], columns: int = 6) -> Figure
     for title, rows in parts.items():
         _above(axes[0][0], title, "left")
         del axes[: len(rows)]
+    return fig
+
+
+@STYLE
+def pose_sheet(heatmaps: torch.Tensor, columns: int, pixels: int) -> Figure:
+    """Poses (n, 17, 64, 64) edge to edge, row by row, each ``pixels`` wide: one picture for the
+    questionnaire, which cuts it into tiles."""
+    side, rows = pixels / DPI, -(-len(heatmaps) // columns)
+    fig = Page(columns * side, rows * side)
+    for i, heatmap in enumerate(heatmaps):
+        draw_pose(fig.place(i % columns * side, i // columns * side, side, side), heatmap)
     return fig
 
 
@@ -437,4 +449,39 @@ def norms(h_norms: np.ndarray, z_norms: np.ndarray) -> Figure:
     for ax, (label, part), colour in zip(axes, parts.items(), (ORANGE, RED, BLUE), strict=True):
         _histogram(ax, part, np.histogram_bin_edges(part, 40), colour, label)
     ax.set(xlabel="euclidean norm", xlim=(0, None))
+    return fig
+
+
+@STYLE
+def preferences(
+    captions: Sequence[str],
+    shares: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    overall: float,
+    interval: tuple[float, float],
+    title: str = "",
+) -> Figure:
+    """Share of subjects that preferred the synthesised pose, question by question (thesis 4.4.3).
+
+    Args:
+        captions: of the n questions.
+        shares, intervals: n fractions and their intervals.
+        overall, interval: fraction of all answers, and its interval: a line in a band.
+        title: above the axes.
+    """
+    fig = Page(WIDTH, 1.1 + 0.24 * len(captions), layout="constrained")
+    ax = fig.subplots()
+    places, ends = np.arange(1, len(captions) + 1), np.transpose(intervals)  # (n,), (2, n)
+    ax.axvspan(*interval, color=ORANGE, alpha=0.2, lw=0)
+    ax.axvline(overall, color=ORANGE, lw=1.5, label=f"all answers ({overall:.0%})")
+    ax.axvline(0.5, color="0.35", lw=1.2, ls="--", label="no preference (50%)")
+    ax.hlines(places, *ends, color=BLUE, lw=1.5)
+    ax.plot(shares, places, "o", color=BLUE, markersize=5, label="a question, 95% interval")
+    short = [textwrap.shorten(caption, 44, placeholder=" …") for caption in captions]
+    ax.set_yticks(places, [f"{caption}  {n}" for n, caption in enumerate(short, 1)])
+    ax.set(xlim=(-0.02, 1.02), ylim=(len(captions) + 0.6, 0.4), title=title)
+    ax.set_xlabel("share that preferred the synthesised pose")
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.grid(axis="y", visible=False)
+    fig.legend(loc="outside upper center", ncols=3, frameon=False)
     return fig

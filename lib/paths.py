@@ -21,6 +21,7 @@ COCO = DATA / "coco"  # a downloaded archive, and photographs where there are an
 CACHE = DATA / "cache"
 ENCODERS = DATA / "encoders"  # wiki.en.bin goes here, and the encoders trained here
 RUNS = DATA / "runs"
+QUESTIONNAIRE = DATA / "questionnaire"  # the page, its key, and answers/ as they come in
 
 BOOK = HOME / "book"
 EXECUTED = BOOK / "notebooks"

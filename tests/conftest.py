@@ -28,7 +28,8 @@ def coco_zip() -> Path:
 
 def use_home(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
     """Lets everything be written below ``folder``, and makes the text encoder small."""
-    for name in ("DATA", "SAMPLE", "COCO", "CACHE", "ENCODERS", "RUNS", "BOOK", "EXECUTED"):
+    names = ("DATA", "SAMPLE", "COCO", "CACHE", "ENCODERS", "RUNS", "QUESTIONNAIRE")
+    for name in (*names, "BOOK", "EXECUTED"):
         monkeypatch.setattr(paths, name, folder / getattr(paths, name).relative_to(paths.HOME))
     monkeypatch.setattr(paths, "HOME", folder)
     monkeypatch.setattr(text, "SETTINGS", text.SETTINGS | {"bucket": 1000})

@@ -47,6 +47,9 @@ def cache(module_home, tiny_coco):
         (("train",), ["algorithm", "--set", "key=value", "conditional_wgan_lp", "learning_rate"]),
         (("evaluate",), ["run", "--data", "--poses", "1-NN"]),
         (("thesis",), ["--profile", "--coco-zip", "--fresh"]),
+        (("questionnaire",), ["make", "score", "fits a caption better"]),
+        (("questionnaire", "make"), ["--run", "--questions", "--seed", "--out", "--raw", "page"]),
+        (("questionnaire", "score"), ["files", "--key", "--json", "agreement"]),
     ],
 )
 def test_help_is_worth_reading(call, monkeypatch, command, words):
@@ -116,6 +119,37 @@ def test_a_finished_run_is_not_trained_again_unless_asked(call, cache, monkeypat
     assert len(trained) == 1
 
 
+def test_a_questionnaire_from_the_page_to_the_score(call, cache, tmp_path):
+    _, out, _ = call("train", "conditional_wgan_lp", "--data", cache, *SMALL)
+    arguments = ["questionnaire", "make", "--run", out.strip(), "--data", cache]
+    arguments += ["--questions", 4, "--out", tmp_path]
+    status, out, err = call(*arguments)
+    page, key, answers = out.splitlines()
+    assert status == 0 and page.startswith(f"{tmp_path / 'questionnaire.html'}: send this")
+    assert key == f"{tmp_path / 'key.json'}: the key; do not send this."
+    assert answers.startswith(str(tmp_path / "answers"))
+    content = json.loads((tmp_path / "key.json").read_text())
+    assert len(content["captions"]) == 4 and content["seed"] == 0 and content["raw"] is False
+    written = (tmp_path / "questionnaire.html").read_bytes()
+    assert call(*arguments, "--seed", 3, "--raw")[0] == 0
+    assert (tmp_path / "questionnaire.html").read_bytes() != written
+    changed = json.loads((tmp_path / "key.json").read_text())
+    assert changed["raw"] is True and changed["seed"] == 3
+
+    assert call(*arguments)[0] == 0
+    status, out, _ = call("questionnaire", "score", "--key", tmp_path / "key.json")
+    assert status == 0 and "No answers have been collected" in out
+    for subject in "ab":
+        file = tmp_path / "answers" / f"{subject}.json"
+        page = {"questionnaire": content["questionnaire"], "subject": subject, "test": False}
+        file.write_text(json.dumps(page | {"answers": content["synthesised"]}))
+    status, out, _ = call("questionnaire", "score", "--key", tmp_path / "key.json")
+    assert status == 0 and "100.0% of 8 answers of 2 subjects" in out
+    assert content["captions"][3] in out
+    one = ["questionnaire", "score", file, "--key", tmp_path / "key.json", "--json"]
+    assert json.loads(call(*one)[1])["overall"]["answers"] == 4
+
+
 def test_values_are_read_as_toml_or_as_words():
     read = {text: cli._setting(f"key={text}")[1] for text in ("3", "1e-4", "true", "[0, 0.9]", "a")}
     assert read == {"3": 3, "1e-4": 1e-4, "true": True, "[0, 0.9]": [0, 0.9], "a": "a"}
@@ -136,10 +170,13 @@ def test_values_are_read_as_toml_or_as_words():
         (["train", "conditional_full"], ["notebooks/04_wgan_gp.ipynb"]),
         (["evaluate", "nothing"], ["'nothing'", "finished"]),
         (["thesis", "--profile", "smok"], ["'smok'"]),
+        (["questionnaire", "make", "--profile", "smoke"], ["notebooks/08_conditional_reduced"]),
+        (["questionnaire", "make", "--run", "nothing"], ["'nothing'"]),
+        (["questionnaire", "score", "gone.json"], ["key.json", "questionnaire make"]),
     ],
 )
 def test_bad_input_is_one_sentence(call, cache, home, monkeypatch, arguments, words):
-    if "train" in arguments and "--data" not in arguments:
+    if {"train", "make"} & set(arguments) and "--data" not in arguments:
         arguments = [*arguments, "--data", str(cache)]
     if "--profile" not in arguments and arguments[0] == "train":
         arguments = [*arguments, "--profile", "smoke"]

@@ -417,3 +417,41 @@ def test_a_cut_that_late_validation_points_undo_cuts_nothing():
     rows += [{"iteration": 400, "epoch": 4, "val_loss_d": 9.0}]
     ax = figures.loss_curves(rows).axes[0]
     assert ax.get_ylim()[1] > 9.0 and "cut off" not in ax.get_title("right")
+
+
+# The questionnaire
+
+
+def test_a_sheet_holds_its_poses_row_by_row_without_a_gap():
+    heatmaps = poses(5)
+    fig = figures.pose_sheet(heatmaps, columns=3, pixels=96)
+    assert (fig.get_size_inches() * fig.dpi).round().tolist() == [288, 192]
+    for i, ax in enumerate(fig.axes):
+        box = ax.get_window_extent()
+        corner = [96 * (i % 3), 96 * (1 - i // 3)]  # matplotlib counts from the lower left
+        np.testing.assert_allclose([box.x0, box.y0, box.width, box.height], [*corner, 96, 96])
+        shown = np.asarray(ax.images[0].get_array())
+        np.testing.assert_array_equal(shown, figures.heatmap_image(heatmaps[i]))
+    assert len(fig.axes) == 5
+
+
+def test_preferences_show_each_question_and_the_whole():
+    captions = ["a $5 man", "a very long caption " * 5, "a cat"]
+    intervals = [(0.1, 0.4), (0.3, 0.9), (0.0, 0.2)]
+    fig = figures.preferences(captions, [0.2, 0.6, 0.1], intervals, 0.3, (0.25, 0.36), "title")
+    (ax,) = fig.axes
+    assert ax.get_title() == "title"
+    dots, overall, even = (line(ax, label) for label in (
+        "a question, 95% interval", "all answers (30%)", "no preference (50%)"
+    ))  # fmt: skip
+    assert dots.get_xydata().tolist() == [[0.2, 1], [0.6, 2], [0.1, 3]]
+    assert set(overall.get_xdata()) == {0.3} and set(even.get_xdata()) == {0.5}
+    (bars,) = [c for c in ax.collections if isinstance(c, LineCollection)]
+    ends = [[(low, n), (high, n)] for n, (low, high) in enumerate(intervals, 1)]
+    np.testing.assert_allclose(bars.get_segments(), ends)
+    (band,) = ax.patches
+    assert [band.get_x(), band.get_x() + band.get_width()] == pytest.approx([0.25, 0.36])
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels[0] == "a $5 man  1" and labels[1].endswith("…  2") and len(labels[1]) < 50
+    assert ax.yaxis_inverted() and ax.get_xlim()[0] <= 0 and ax.get_xlim()[1] >= 1
+    fig._repr_png_()  # a $ in a caption starts no formula

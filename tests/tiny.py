@@ -8,7 +8,8 @@ import torch
 
 from lib.config import Config
 from lib.data import Dataset, Split
-from lib.runs import Run
+from lib.models import initialise
+from lib.runs import Run, networks
 
 # Threads that wait for each other on busy cores make networks this small ten times slower.
 torch.set_num_threads(1)
@@ -58,6 +59,21 @@ def config(algorithm: str = "wgan_gp", **changes) -> Config:
 
 def run(folder: Path, settings: Config, name: str = "wgan_gp") -> Run:
     return Run(folder, settings, name)
+
+
+def conditional_run(folder: Path, of: Dataset, seed: int = 0) -> Run:
+    """A conditional model that counts as trained on ``of``: random weights, large enough for its
+    poses to differ."""
+    run = Run(folder, config("conditional_wgan_lp"), "conditional_reduced")
+    G, D = networks(run.config)
+    initialise(G, torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        for weight in G.parameters():
+            weight *= 4 if weight.ndim == 4 else 1
+    run.begin({"data": of.pairs_id})
+    run.save_checkpoint(1, G, D, {})
+    run.finish({"data": of.name})
+    return run
 
 
 def notebook(path: Path, *cells: str) -> Path:
