@@ -40,6 +40,8 @@ READS = {
     "09_conditional_random": ["conditional_reduced"],
     "10_evaluation": ["conditional_reduced", "conditional_full"],
 }
+# Files of data/questionnaire that a notebook reads: what people answer changes the book.
+ANSWERS = {"10_evaluation": ("key.json", "answers/*.json")}
 # Notebooks that can do without captions.
 CAPTIONLESS = ("01_data_preparation", "02_gan", "03_wgan", "04_wgan_gp", "07_reduced")
 TRAINED = {notebook: experiment for experiment, notebook in NOTEBOOKS.items()}
@@ -60,7 +62,7 @@ def notebooks() -> list[Path]:
 
 def fingerprint(notebook: Path, parameters: dict[str, Any], dataset: Dataset) -> str:
     """Hash of all that an executed notebook is made from: its source, its parameters, the code,
-    the profile, the data and the runs that it reads."""
+    the profile, the data, and the runs and answers that it reads."""
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
     files = [notebook, paths.PROFILES / f"{parameters['profile']}.toml"]
     for path in files + sorted((paths.SOURCE / "lib").glob("*.py")):
@@ -70,6 +72,9 @@ def fingerprint(notebook: Path, parameters: dict[str, Any], dataset: Dataset) ->
         config = config_for(name, parameters["profile"])
         summary = run_for(name, config, dataset, parameters["profile"]).folder / "summary.json"
         digest.update(summary.read_bytes() if summary.exists() else b"")
+    for pattern in ANSWERS.get(notebook.stem, ()):
+        for path in sorted(paths.QUESTIONNAIRE.glob(pattern)):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -125,6 +125,20 @@ def test_a_run_trained_anew_executes_its_readers(made, trained, readers):
     assert made() == []
 
 
+def test_new_answers_to_the_questionnaire_execute_the_evaluation(made):
+    made()
+    files = ["key.json", "answers/answers-a.json", "answers/answers-b.json"]
+    for file in files:
+        (paths.QUESTIONNAIRE / file).parent.mkdir(parents=True, exist_ok=True)
+        (paths.QUESTIONNAIRE / file).write_text("{}")
+        assert made() == ["10_evaluation"], file
+        assert made() == []
+    (paths.QUESTIONNAIRE / "questionnaire.html").write_text("nobody reads it")
+    assert made() == []
+    (paths.QUESTIONNAIRE / files[1]).write_text("changed")
+    assert made() == ["10_evaluation"]
+
+
 def test_every_run_that_a_notebook_reads_is_in_the_table_of_readers():
     for name, stem in NOTEBOOKS.items():
         assert {config_for(name, "paper").parent} - {""} <= set(pipeline.READS.get(stem, [])), stem
