@@ -36,7 +36,7 @@ test: export THESIS_HOME = $(CURDIR)/.smoke
 test: $(READY) lint
 	rm -rf .smoke
 	$(BIN)/python -m lib thesis --profile smoke
-	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env \
+	$(BIN)/python -m pytest -rs -n 2 --dist loadscope --nbval-lax --nbval-current-env \
 		tests .smoke/book/notebooks
 
 lint: $(READY)
