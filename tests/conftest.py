@@ -1,8 +1,9 @@
 """What several tests share: a home of their own, and tiny data in COCO's layout."""
 
 import json
+import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,21 @@ def coco_zip() -> Path:
     if not COCO_ZIP.is_file():
         pytest.skip("needs real COCO annotations in ../shared/coco, which are not there")
     return COCO_ZIP
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """Chromium without a window, where it is installed. (playwright's event loop runs until its
+    module is done, and would be in the way of tests that execute notebooks.)"""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("needs a browser: `apt-get install chromium`")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 def use_home(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:

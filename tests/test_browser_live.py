@@ -1,0 +1,342 @@
+"""Live figures in a real browser without a network: the book that `make test` builds in .smoke."""
+
+import json
+import re
+from collections import Counter
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from lib import paths
+from tests.test_live import contrast
+
+PAGES = paths.BOOK / "_build" / "html" / "notebooks"
+CURVES = {
+    "02_gan": "figure-3", "03_wgan": "figure-5", "04_wgan_gp": "figure-8",
+    "06_conditional_full": "figure-11", "07_reduced": "figure-12",
+    "08_conditional_reduced": "figure-14", "09_conditional_random": "figure-17",
+    "11_conditional_gan": "figure-a1",
+}  # fmt: skip
+POSES = {"04_wgan_gp": ["live-noise"], "08_conditional_reduced": ["live-gallery", "live-captions"]}
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+WITH_POSES = [(name, place) for name, places in POSES.items() for place in places]
+SLIDERS = [(name, place) for name, place in WITH_POSES if place != "live-gallery"]
+pytestmark = pytest.mark.skipif(
+    paths.HOME == paths.SOURCE or not (PAGES / "04_wgan_gp.html").is_file(),
+    reason="needs the book with profile smoke, which `make test` builds in .smoke",
+)
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a page, once its live figures are drawn; nothing but files may be asked for, and
+    nothing may go wrong unless ``wrong`` is expected."""
+    contexts, asked, errors, expected = [], [], [], []
+
+    def route(handler):
+        asked.append(handler.request.url)
+        handler.continue_() if asked[-1].startswith("file:") else handler.abort()
+
+    def open_page(name, wait=True, wrong=False, script="", hide="", **options):
+        options = {"viewport": DESKTOP, "color_scheme": "light", "offline": True} | options
+        context = browser.new_context(**options)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        expected.append(wrong)
+        context.route("**/*", route)
+        if hide:
+            context.route(hide, lambda handler: handler.abort())
+        page = context.new_page()
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        if script:
+            page.add_init_script(script)
+        page.goto((PAGES / f"{name}.html").as_uri())
+        for place in [CURVES[name], *POSES.get(name, [])] if wait else []:
+            page.wait_for_selector(f"#{place} :is(.live-curves .xtick, .live-poses line)")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert asked and [url for url in asked if not url.startswith("file:")] == []
+    assert bool(errors) == any(expected), errors
+
+
+def colours(locator) -> Counter:
+    """How many pixels of an element have which colour."""
+    image = Image.open(BytesIO(locator.screenshot())).convert("RGB")
+    return Counter(image.get_flattened_data())
+
+
+def painted(locator) -> bool:
+    """Whether more than its commonest colour can be seen, on a hundredth of the area."""
+    found = colours(locator)
+    return found.total() > 20_000 and found.most_common(1)[0][1] < 0.99 * found.total()
+
+
+def drawn(page, place: str) -> list[list]:
+    """For each pose its keypoints that are seen, [x, y], in the order of their channels."""
+    return page.locator(f"#{place} .live-poses svg").evaluate_all(
+        "all => all.map(one => [...one.querySelectorAll('circle')]"
+        ".map(spot => [spot.cx.baseVal.value, spot.cy.baseVal.value]))"
+    )
+
+
+def spec(page, place: str) -> dict:
+    return page.evaluate("place => liveFigures.find(one => one.place === place)", place)
+
+
+def seen(points: list) -> list:
+    pairs = zip(points[::2], points[1::2], strict=True)
+    return [list(xy) for xy in pairs if xy != (-1, -1)]
+
+
+def alt_texts(page, place: str) -> list[str]:
+    return page.locator(f"#{place} [role=img]").evaluate_all("all => all.map(e => e.ariaLabel)")
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_every_live_figure_is_painted_in_the_place_of_its_image(visit, name):
+    page = visit(name)
+    places = [CURVES[name], *POSES.get(name, [])]
+    assert sorted(page.evaluate("liveFigures.map(one => one.place)")) == sorted(places)
+    for place in places:
+        assert page.locator(f"#{place} .live").count() == 1
+        assert painted(page.locator(f"#{place} .live"))
+        assert not page.locator(f"#{place} > img").is_visible()
+        assert page.locator(f"#{place} figcaption").is_visible()
+    for place in POSES.get(name, []):
+        for pose in page.locator(f"#{place} .live-poses svg").all():
+            found = colours(pose)
+            assert len(found) > 50 and (0, 0, 0) in found
+
+
+@pytest.mark.parametrize("options", [{"java_script_enabled": False}, {"media": "print"}])
+def test_without_scripts_and_in_print_the_image_remains(visit, options):
+    media = options.pop("media", None)
+    page = visit("08_conditional_reduced", wait=bool(media), **options)
+    page.emulate_media(media=media)
+    for place in (CURVES["08_conditional_reduced"], *POSES["08_conditional_reduced"]):
+        assert painted(page.locator(f"#{place} > img"))
+        assert not page.locator(f"#{place} .live").is_visible()
+
+
+def test_without_plotly_the_image_remains(visit):
+    page = visit("02_gan", wait=False, wrong=True, hide="**/plotly.min.js")
+    with page.expect_console_message(lambda m: "figure-3 stays an image" in m.text):
+        page.reload()
+    assert painted(page.locator("#figure-3 > img"))
+    assert page.locator(".live").count() == 0
+
+
+# Curves
+
+
+def axis(page, place: str) -> list[float]:
+    return page.locator(f"#{place} .live-curves").evaluate("plot => plot.layout.xaxis.range")
+
+
+def hover_text(page, place: str) -> str:
+    page.wait_for_selector(f"#{place} .hoverlayer text")
+    return " ".join(page.locator(f"#{place} .hoverlayer text").all_text_contents())
+
+
+def test_the_mouse_reads_a_value_and_zooms(visit):
+    page = visit("04_wgan_gp")
+    area = page.locator("#figure-8 .nsewdrag").first
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    text = hover_text(page, "figure-8")
+    epoch, value = re.match(r"epoch ([\d.]+) training : D (\S+)", text).groups()
+    trace = page.locator("#figure-8 .live-curves").evaluate(
+        "plot => [[...plot._fullData[0].x], [...plot._fullData[0].y]]"
+    )
+    near = min(range(len(trace[0])), key=lambda i: abs(trace[0][i] - float(epoch)))
+    assert float(value.replace("\N{MINUS SIGN}", "-")) == pytest.approx(trace[1][near], rel=1e-3)
+
+    low, high = axis(page, "figure-8")
+    page.mouse.down()
+    page.mouse.move(x + box["width"] / 4, y, steps=5)
+    page.mouse.up()
+    page.wait_for_function(
+        "high => document.querySelector('#figure-8 .live-curves').layout.xaxis.range[1] < high",
+        arg=high,
+    )
+    assert low < axis(page, "figure-8")[0]
+
+
+def test_keys_read_values_and_zoom(visit):
+    page = visit("04_wgan_gp")
+    page.locator("#figure-8 .live-curves").focus()
+    whole = axis(page, "figure-8")
+    heights = "plot => [plot.layout.yaxis.range, plot.layout.yaxis2.range]"
+    ranges = page.locator("#figure-8 .live-curves").evaluate(heights)
+    said = page.locator("#figure-8 .live-said")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('#figure-8 .live-said').textContent")
+    first = said.text_content()
+    assert re.search(r"epoch [\d.]+; training : D \S+", first)
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(300)
+    at = float(re.match(r"epoch ([\d.]+)", said.text_content())[1])
+    assert at > float(re.match(r"epoch ([\d.]+)", first)[1])
+    page.keyboard.press("+")
+    low, high = axis(page, "figure-8")
+    assert (high - low) == pytest.approx((whole[1] - whole[0]) / 2)
+    assert low < at < high
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(300)
+    assert float(re.match(r"epoch ([\d.]+)", said.text_content())[1]) < at
+    page.keyboard.press("-")
+    page.keyboard.press("-")
+    assert axis(page, "figure-8") == pytest.approx(whole)  # and no further
+    page.keyboard.press("+")
+    page.keyboard.press("0")
+    assert axis(page, "figure-8") == pytest.approx(whole)
+    assert page.locator("#figure-8 .live-curves").evaluate(heights) == ranges
+
+
+def test_curves_say_what_the_image_says(visit):
+    page = visit("04_wgan_gp")
+    alt = page.locator("#figure-8 > img").get_attribute("alt")
+    label = page.locator("#figure-8 .live-curves").get_attribute("aria-label")
+    assert label.startswith(alt) and "Keys" in label
+    shown = page.locator("#figure-8 .live p").all_text_contents()
+    assert shown[:-1] == spec(page, "figure-8")["notes"]
+
+
+# Poses
+
+
+@pytest.mark.parametrize(("name", "place"), WITH_POSES)
+def test_poses_are_drawn_as_they_were_decoded(visit, name, place):
+    page = visit(name)
+    choice = spec(page, place)["choices"][0]
+    points = ([choice["real"]] if "real" in choice else []) + choice["frames"][0]
+    assert drawn(page, place) == [seen(pose) for pose in points]
+    texts = alt_texts(page, place)
+    assert len(set(texts)) == len(points)
+    for text, pose in zip(texts, points, strict=True):
+        assert re.match("Real pose|Synthesised pose", text)
+        assert text.endswith(f"{len(seen(pose))} of 17 keypoints.")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [pair for pair in WITH_POSES if "gallery" not in pair[1]]
+)
+def test_a_slider_moves_by_key(visit, name, place):
+    page = visit(name)
+    choice = spec(page, place)["choices"][0]
+    slider = page.locator(f"#{place} input")
+    before = alt_texts(page, place)
+    for key, frame, percent in (("ArrowRight", 1, 5), ("ArrowRight", 2, 10), ("End", 20, 100)):
+        slider.press(key)
+        assert drawn(page, place) == [seen(pose) for pose in choice["frames"][frame]]
+        left, right = choice["ends"]
+        where = f"{percent}% of the way from “{left}” to “{right}”"
+        assert slider.get_attribute("aria-valuetext") == where
+        assert all(where in text for text in alt_texts(page, place))
+    assert page.locator(f"#{place} .live-ends span").all_text_contents() == choice["ends"]
+    assert set(alt_texts(page, place)).isdisjoint(before)
+
+
+@pytest.mark.parametrize("place", POSES["08_conditional_reduced"])
+def test_a_caption_is_chosen_by_key(visit, place):
+    page = visit("08_conditional_reduced")
+    choices = spec(page, place)["choices"]
+    select = page.locator(f"#{place} select")
+    assert select.locator("option").all_text_contents() == [one["name"] for one in choices]
+    before = drawn(page, place)
+    select.press("ArrowDown")
+    chosen = choices[1]
+    points = ([chosen["real"]] if "real" in chosen else []) + chosen["frames"][0]
+    assert drawn(page, place) == [seen(pose) for pose in points] != before
+    words = chosen["ends"][0] if "ends" in chosen else chosen["name"]
+    assert all(f"“{words}”" in text for text in alt_texts(page, place))
+    if "real" in chosen:
+        assert page.locator(f"#{place} .live-caption").text_content() == f"“{words}”"
+        assert words in page.locator(f"#{place} .live-said").text_content()
+        kinds = page.locator(f"#{place} .live-poses > div").all_text_contents()
+        assert kinds == ["real", *["synthesised"] * len(chosen["frames"][0])]
+
+
+def test_a_caption_stays_text(visit):
+    evil = "<img src=x onerror='window.evil = 1'><script>window.evil = 1</script>"
+    choice = {"name": evil, "real": [30] * 34, "frames": [[[30] * 34]]}
+    skeleton = {"colours": ["#ff0000"] * 17, "edges": [[0, 1, "#00ff00"]]}
+    figure = {"place": "figure-16", "choices": [choice] * 2, "skeleton": skeleton}
+    script = f"window.liveFigures = [{json.dumps(figure)}]"
+    page = visit("08_conditional_reduced", script=script)
+    assert page.locator("#figure-16 .live-caption").text_content() == f"“{evil}”"
+    assert page.locator("#figure-16 option").first.text_content() == evil
+    assert page.evaluate("window.evil") is None
+
+
+# For every reader
+
+
+def rgb(text: str) -> tuple[float, ...]:
+    return tuple(int(float(v)) / 255 for v in re.findall(r"[\d.]+", text)[:3])
+
+
+def computed(page, selector: str, name: str) -> list[tuple[float, ...]]:
+    script = "(all, name) => all.map(one => getComputedStyle(one)[name])"
+    found = page.locator(selector).evaluate_all(script, name)
+    assert found, selector
+    return [rgb(text) for text in found]
+
+
+def assert_readable(page, dark: bool):
+    for box in page.locator(".live").all():
+        background = rgb(box.evaluate("one => getComputedStyle(one).backgroundColor"))
+        assert background == rgb(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        assert (sum(background) < 1.5) == dark
+    texts = ".live :is(.xtick, .ytick, .legend, .xtitle, .ytitle, .y2title) text, .live text.ytitle"
+    for colour in computed(page, texts, "fill"):
+        assert contrast(colour, background) >= 4.5
+    for colour in computed(page, ".live :is(p, label, select, .live-ends, .live-poses)", "color"):
+        assert contrast(colour, background) >= 4.5
+    select = computed(page, ".live select", "backgroundColor")
+    assert contrast(select[0], computed(page, ".live select", "color")[0]) >= 4.5
+    for colour in computed(page, ".live .scatterlayer .js-line", "stroke"):
+        assert contrast(colour, background) >= 3
+    assert contrast(computed(page, ".live select", "borderTopColor")[0], background) >= 3
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_light_and_dark_theme_are_readable(visit, theme):
+    page = visit("08_conditional_reduced", color_scheme=theme)
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    assert_readable(page, dark=theme == "dark")
+    page.locator("#figure-14 .live-curves").focus()
+    page.keyboard.press("ArrowRight")
+    hover_text(page, "figure-14")
+    (text, *_), (box, *_) = (
+        computed(page, f"#figure-14 .hoverlayer {part}", "fill") for part in ("text", ".bg")
+    )
+    assert contrast(text, box) >= 4.5
+
+
+def test_figures_follow_a_change_of_the_theme(visit):
+    page = visit("08_conditional_reduced")
+    before = computed(page, "#figure-14 .xtick text", "fill")[0]
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_timeout(500)
+    assert computed(page, "#figure-14 .xtick text", "fill")[0] != before
+    assert_readable(page, dark=True)
+
+
+@pytest.mark.parametrize("name", POSES)
+def test_nothing_is_wider_than_a_phone(visit, name):
+    page = visit(name, viewport=PHONE, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    for box in page.locator(".live, .live *:is(select, input, div, p, svg)").all():
+        if (place := box.bounding_box()) and box.is_visible():
+            assert place["x"] >= 0 and place["x"] + place["width"] <= PHONE["width"]
+    for pose in page.locator(".live-poses svg").all():
+        assert pose.bounding_box()["width"] > 90
