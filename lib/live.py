@@ -44,8 +44,11 @@ SCRIPT = "plotly.min.js"
 LEGEND = {  # below all, where a narrow screen breaks it into two lines
     "orientation": "h",
     "tracegroupgap": 0,
-    **{"x": 0.5, "xanchor": "center"},
-    **{"y": 0, "yanchor": "bottom", "yref": "container"},
+    "x": 0.5,
+    "xanchor": "center",
+    "y": 0,
+    "yanchor": "bottom",
+    "yref": "container",
 }
 
 
@@ -97,9 +100,9 @@ def loss_curves(figure: Page, place: str) -> Live:
     }
     traces, notes, labelled = [], [], set()
     for name, axis, bottom, ax in zip("DG", ("y", "y2"), (0.54, 0.0), figure.axes, strict=True):
-        title, place_of_axis = ax.get_ylabel(), {"domain": (bottom, bottom + 0.46)}
+        title, height = ax.get_ylabel(), {"domain": (bottom, bottom + 0.46)}
         own = {"title": {"text": title}, "range": ax.get_ylim()}
-        layout[axis.replace("y", "yaxis")] = AXIS | place_of_axis | own
+        layout[axis.replace("y", "yaxis")] = AXIS | height | own
         notes += [f"{title}: {note}" for note in ax.get_title(loc="right").splitlines()]
         for line in ax.lines:
             label, (x, y) = line.get_label(), line.get_xydata().T.astype("float32")

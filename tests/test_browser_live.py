@@ -169,29 +169,32 @@ def test_the_mouse_reads_a_value_and_zooms(visit):
     assert low < axis(page, "figure-8")[0]
 
 
+def read(page, key: str) -> float:
+    """The epoch that is said after a key was pressed."""
+    said = page.locator("#figure-8 .live-said")
+    before = said.text_content()
+    page.keyboard.press(key)
+    page.wait_for_function(
+        "old => document.querySelector('#figure-8 .live-said').textContent !== old", arg=before
+    )
+    return float(re.match(r"epoch ([\d.]+); training : D \S+", said.text_content())[1])
+
+
 def test_keys_read_values_and_zoom(visit):
     page = visit("04_wgan_gp")
     page.locator("#figure-8 .live-curves").focus()
     whole = axis(page, "figure-8")
     heights = "plot => [plot.layout.yaxis.range, plot.layout.yaxis2.range]"
     ranges = page.locator("#figure-8 .live-curves").evaluate(heights)
-    said = page.locator("#figure-8 .live-said")
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelector('#figure-8 .live-said').textContent")
-    first = said.text_content()
-    assert re.search(r"epoch [\d.]+; training : D \S+", first)
+    first = read(page, "ArrowRight")
     for _ in range(3):
-        page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(300)
-    at = float(re.match(r"epoch ([\d.]+)", said.text_content())[1])
-    assert at > float(re.match(r"epoch ([\d.]+)", first)[1])
+        at = read(page, "ArrowRight")
+    assert at > first
     page.keyboard.press("+")
     low, high = axis(page, "figure-8")
     assert (high - low) == pytest.approx((whole[1] - whole[0]) / 2)
     assert low < at < high
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_timeout(300)
-    assert float(re.match(r"epoch ([\d.]+)", said.text_content())[1]) < at
+    assert read(page, "ArrowLeft") < at
     page.keyboard.press("-")
     page.keyboard.press("-")
     assert axis(page, "figure-8") == pytest.approx(whole)  # and no further
@@ -226,9 +229,23 @@ def test_poses_are_drawn_as_they_were_decoded(visit, name, place):
         assert text.endswith(f"{len(seen(pose))} of 17 keypoints.")
 
 
-@pytest.mark.parametrize(
-    ("name", "place"), [pair for pair in WITH_POSES if "gallery" not in pair[1]]
-)
+def test_keypoints_glow_in_their_colours(visit):
+    page = visit("08_conditional_reduced")
+    shown = spec(page, "live-gallery")
+    page.add_style_tag(content=".live-poses line { visibility: hidden }")
+    png = page.locator("#live-gallery .live-poses svg").first.screenshot()
+    image = Image.open(BytesIO(png)).convert("RGB")
+    pose = shown["choices"][0]["real"]
+    for colour, *xy in zip(shown["skeleton"]["colours"], pose[::2], pose[1::2], strict=True):
+        if xy != [-1, -1]:
+            found = image.getpixel([(value + 0.5) * image.width / 64 for value in xy])
+            own = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+            # Where another overlaps, the brighter counts; the pixel may lie a little off the peak.
+            assert all(f > 0.85 * o for f, o in zip(found, own, strict=True)), (colour, found)
+    assert Counter(image.get_flattened_data())[0, 0, 0] > 0.3 * image.width * image.height
+
+
+@pytest.mark.parametrize(("name", "place"), SLIDERS)
 def test_a_slider_moves_by_key(visit, name, place):
     page = visit(name)
     choice = spec(page, place)["choices"][0]
@@ -265,16 +282,27 @@ def test_a_caption_is_chosen_by_key(visit, place):
         assert kinds == ["real", *["synthesised"] * len(chosen["frames"][0])]
 
 
+def injected(caption: str, pose: list[int]) -> str:
+    """A script by which Figure 16, an image, is to become a gallery of two equal choices."""
+    choice = {"name": caption, "real": pose, "frames": [[pose]]}
+    skeleton = {"colours": ["#ff0000"] * 17, "edges": [[0, 1, "#00ff00"], [1, 2, "#00ff00"]]}
+    figure = {"place": "figure-16", "choices": [choice] * 2, "skeleton": skeleton}
+    return f"window.liveFigures = [{json.dumps(figure)}]"
+
+
 def test_a_caption_stays_text(visit):
     evil = "<img src=x onerror='window.evil = 1'><script>window.evil = 1</script>"
-    choice = {"name": evil, "real": [30] * 34, "frames": [[[30] * 34]]}
-    skeleton = {"colours": ["#ff0000"] * 17, "edges": [[0, 1, "#00ff00"]]}
-    figure = {"place": "figure-16", "choices": [choice] * 2, "skeleton": skeleton}
-    script = f"window.liveFigures = [{json.dumps(figure)}]"
-    page = visit("08_conditional_reduced", script=script)
+    page = visit("08_conditional_reduced", script=injected(evil, [30] * 34))
     assert page.locator("#figure-16 .live-caption").text_content() == f"“{evil}”"
     assert page.locator("#figure-16 option").first.text_content() == evil
     assert page.evaluate("window.evil") is None
+
+
+def test_a_missing_keypoint_has_neither_spot_nor_edge(visit):
+    page = visit("08_conditional_reduced", script=injected("a man", [-1, -1, *range(32)]))
+    svg = page.locator("#figure-16 .live-poses svg").first
+    assert (svg.locator("circle").count(), svg.locator("line").count()) == (16, 1)
+    assert alt_texts(page, "figure-16")[0] == "Real pose, “a man”. 16 of 17 keypoints."
 
 
 # For every reader
@@ -324,10 +352,13 @@ def test_light_and_dark_theme_are_readable(visit, theme):
 
 def test_figures_follow_a_change_of_the_theme(visit):
     page = visit("08_conditional_reduced")
-    before = computed(page, "#figure-14 .xtick text", "fill")[0]
+    tick = page.locator("#figure-14 .xtick text").first
+    before = tick.evaluate("one => getComputedStyle(one).fill")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_timeout(500)
-    assert computed(page, "#figure-14 .xtick text", "fill")[0] != before
+    page.wait_for_function(
+        "old => getComputedStyle(document.querySelector('#figure-14 .xtick text')).fill !== old",
+        arg=before,
+    )
     assert_readable(page, dark=True)
 
 
@@ -340,3 +371,18 @@ def test_nothing_is_wider_than_a_phone(visit, name):
             assert place["x"] >= 0 and place["x"] + place["width"] <= PHONE["width"]
     for pose in page.locator(".live-poses svg").all():
         assert pose.bounding_box()["width"] > 90
+
+
+def test_a_finger_scrolls_the_page_over_curves_and_zooms_by_button(visit):
+    page = visit("02_gan", viewport=PHONE, has_touch=True, is_mobile=True)
+    plot = page.locator("#figure-3 .live-curves")
+    assert plot.evaluate("plot => plot.layout.dragmode") is False
+    assert page.locator("#figure-3 .live p").last.text_content().startswith("Tap")
+    low, high = axis(page, "figure-3")
+    page.locator("#figure-3 .modebar-btn[data-title='Zoom in']").tap()
+    page.wait_for_function(
+        "high => document.querySelector('#figure-3 .live-curves').layout.xaxis.range[1] < high",
+        arg=high,
+    )
+    names = page.locator("#figure-3 .modebar-btn").evaluate_all("all => all.map(e => e.ariaLabel)")
+    assert len(names) == 5 and all(names)

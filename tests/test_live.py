@@ -69,7 +69,9 @@ def test_frames_are_the_decoded_poses_of_G():
     start, end = torch.randn(2, 6, 300, generator=torch.Generator().manual_seed(1))
     between = interpolate_captions(generator(), start, end, seed=2, steps=5)
     between = between.unflatten(0, (2, 3)).transpose(1, 2)  # (2, 5, 3, 17, 64, 64)
-    between[:, ::2, :, 3:7] *= 0.1  # below the threshold
+    peaks = between.amax(dim=(-2, -1), keepdim=True)
+    between[:, ::2, :, 3:7] *= 0.19 / peaks[:, ::2, :, 3:7]  # below the threshold
+    between[:, ::2, :, 7:9] *= 0.21 / peaks[:, ::2, :, 7:9]  # above it
     ends = [("a", "b"), ("c", "d")]
     shown = content(live.interpolation_slider(image(), "place", between, ends))["choices"]
     for choice, frames in zip(shown, between, strict=True):

@@ -91,12 +91,13 @@
   async function showCurves(box, { plot: { data, layout }, notes }, alt) {
     const Plotly = await load();
     const said = html("span", { class: "live-said", "aria-live": "polite" });
-    const keys = "Drag to zoom in, double-click to see all. Keys: ← → read values, + − zoom, 0 back.";
+    const touch = matchMedia("(pointer: coarse)").matches; // where dragging scrolls the page
+    const hint = touch ? "Tap to read values; buttons zoom." : "Drag to zoom in, double-click to see all.";
+    const keys = `${hint} Keys: ← → read values, + − zoom, 0 back.`;
     const help = { class: "live-curves", tabindex: 0, role: "group", "aria-label": `${alt} ${keys}` };
     const plot = html("div", help);
     box.append(plot, said, ...[...notes, keys].map((note) => html("p", {}, note)));
 
-    const touch = matchMedia("(pointer: coarse)").matches; // where dragging scrolls the page
     const buttons = [["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]];
     const bar = { displaylogo: false, displayModeBar: touch || "hover", modeBarButtons: buttons };
     layout.font.family = getComputedStyle(box).fontFamily;
