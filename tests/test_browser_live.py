@@ -305,6 +305,13 @@ def test_a_missing_keypoint_has_neither_spot_nor_edge(visit):
     assert alt_texts(page, "figure-16")[0] == "Real pose, “a man”. 16 of 17 keypoints."
 
 
+def test_a_figure_that_cannot_be_drawn_stays_an_image(visit):
+    broken = injected("a man", [30] * 34).replace('"frames"', '"nothing"')
+    page = visit("08_conditional_reduced", script=broken, wrong=True)
+    assert painted(page.locator("#figure-16 > img"))
+    assert page.locator("#figure-16 .live").count() == 0
+
+
 # For every reader
 
 
