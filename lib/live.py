@@ -52,7 +52,7 @@ LEGEND = {  # below all, where a narrow screen breaks it into two lines
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Live:
     """A live figure, as a notebook shows it.
 

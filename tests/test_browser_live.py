@@ -205,12 +205,16 @@ def test_keys_read_values_and_zoom(visit):
 
 
 def test_curves_say_what_the_image_says(visit):
-    page = visit("04_wgan_gp")
+    noted = """window.liveFigures = []; liveFigures.push = function (one) {
+      if (one.plot) one.notes = ["cut off", "<b>left out"];
+      return Array.prototype.push.call(this, one);
+    }"""
+    page = visit("04_wgan_gp", script=noted)
     alt = page.locator("#figure-8 > img").get_attribute("alt")
     label = page.locator("#figure-8 .live-curves").get_attribute("aria-label")
     assert label.startswith(alt) and "Keys" in label
     shown = page.locator("#figure-8 .live p").all_text_contents()
-    assert shown[:-1] == spec(page, "figure-8")["notes"]
+    assert shown[:-1] == ["cut off", "<b>left out"]
 
 
 # Poses
