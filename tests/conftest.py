@@ -31,7 +31,7 @@ def coco_zip() -> Path:
 def browser() -> Iterator:
     """Chromium without a window, where it is installed. (playwright's event loop runs until its
     module is done, and would be in the way of tests that execute notebooks.)"""
-    program = shutil.which("chromium")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("needs a browser: `apt-get install chromium`")
     from playwright.sync_api import sync_playwright

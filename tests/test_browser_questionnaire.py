@@ -6,7 +6,6 @@ Its answers are the script's, and the page marks them as test data by itself.
 import base64
 import io
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -16,8 +15,6 @@ from PIL import Image
 from lib.errors import InputError
 from lib.questionnaire import make, score
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
 DATA = tiny.dataset(val=30)
 QUESTIONS = 20
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
@@ -35,17 +32,6 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("browser")
     make(tiny.conditional_run(place / "conditional-tiny", DATA), DATA, place, QUESTIONS)
     return place
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # As root, which containers often run as, Chromium starts without its sandbox only.
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
