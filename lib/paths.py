@@ -22,6 +22,7 @@ CACHE = DATA / "cache"
 ENCODERS = DATA / "encoders"  # wiki.en.bin goes here, and the encoders trained here
 RUNS = DATA / "runs"
 QUESTIONNAIRE = DATA / "questionnaire"  # the page, its key, and answers/ as they come in
+SWEEPS = DATA / "sweeps"  # executed notebooks and a table of each
 
 BOOK = HOME / "book"
 EXECUTED = BOOK / "notebooks"

@@ -5,16 +5,13 @@ it has run to its end. The executed notebook carries the fingerprint of all it w
 that a second call executes only what has changed.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -22,7 +19,6 @@ from typing import Any
 
 import joblib
 import psutil
-from tqdm import tqdm
 
 from lib import paths
 from lib.book_gate import fault
@@ -30,6 +26,7 @@ from lib.config import NOTEBOOKS, config_for, profile
 from lib.data import Dataset, load
 from lib.errors import InputError
 from lib.experiment import prepare_for
+from lib.progress import Display
 from lib.runs import run_for
 
 # Runs that each notebook reads beside those it makes: when one is trained anew, so is the notebook.
@@ -92,9 +89,21 @@ def declared(notebook: Path) -> set[str]:
     return set(papermill.inspect_notebook(str(notebook)))
 
 
-def execute(notebook: Path, parameters: dict[str, Any], mark: str = "") -> Path:
-    """Executes one notebook into the book's folder.
+def execute(
+    notebook: Path,
+    parameters: dict[str, Any],
+    mark: str = "",
+    target: Path | None = None,
+    temporary: Path | None = None,
+) -> Path:
+    """Executes one notebook.
 
+    Args:
+        notebook: the source, in whose folder the kernel runs.
+        parameters: those that differ from the notebook's own.
+        mark: the fingerprint that the executed notebook carries.
+        target: where it goes; default: the book's folder.
+        temporary: where it is until it has run to its end; default: data/executing/.
     Returns:
         The executed notebook.
     Raises:
@@ -105,8 +114,8 @@ def execute(notebook: Path, parameters: dict[str, Any], mark: str = "") -> Path:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    target = paths.EXECUTED / notebook.name
-    temporary = paths.DATA / "executing" / notebook.name
+    target = target or paths.EXECUTED / notebook.name
+    temporary = temporary or paths.DATA / "executing" / notebook.name
     for folder in (target.parent, temporary.parent):
         folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -117,19 +126,19 @@ def execute(notebook: Path, parameters: dict[str, Any], mark: str = "") -> Path:
             kernel_name="python3",
             progress_bar=False,
             # papermill's own cwd would change that of this process, and of the other threads
-            resources={"metadata": {"path": str(paths.NOTEBOOKS)}},
+            resources={"metadata": {"path": str(notebook.parent)}},
             extra_arguments=["--log-level=ERROR"],  # not a warning for every kernel
         )
     except PapermillExecutionError as error:
         raise InputError(
             f"{notebook.name} failed in code cell {error.exec_count}: {error.ename}: "
             f"{error.evalue}\n"
-            f"(All of it: {paths.shown(temporary)}; the book keeps what was executed before.)"
+            f"(All of it: {paths.shown(temporary)}; what was executed before is kept.)"
         ) from None
     except DeadKernelError:
         raise InputError(
-            f"{notebook.name} was stopped from outside, perhaps for lack of memory; the book keeps "
-            "what was executed before."
+            f"{notebook.name} was stopped from outside, perhaps for lack of memory; what was "
+            "executed before is kept."
         ) from None
     if wrong := fault(temporary):
         raise InputError(f"{notebook.name} {wrong}.")
@@ -144,7 +153,7 @@ def execute(notebook: Path, parameters: dict[str, Any], mark: str = "") -> Path:
     return target
 
 
-def _kernel_environment() -> None:
+def kernel_environment() -> None:
     """Lets kernels be those of this Python, whether or not its environment is activated, and
     memory be reused instead of returned to the system, which halves a training's time."""
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
@@ -153,75 +162,6 @@ def _kernel_environment() -> None:
     )
     for name, value in ALLOCATOR.items():
         os.environ.setdefault(name, value)
-
-
-class _Display:
-    """One line that tells notebooks, epochs and time left; on a terminal it is rewritten, in a log
-    it is printed every half minute.
-
-    Args:
-        expected: seconds that each part is expected to take.
-        jobs: parts done side by side.
-    """
-
-    def __init__(self, expected: dict[str, float], jobs: int = 1):
-        self.expected, self.jobs = expected, jobs
-        self.begun: dict[str, float] = {}  # parts that are being done, and since when
-        self.spent: dict[str, float] = {}  # seconds that the finished parts took
-        self.folder = paths.DATA / "progress"
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        os.environ["THESIS_PROGRESS"] = str(self.folder)
-        self.terminal = sys.stderr.isatty()
-
-    def __enter__(self) -> "_Display":
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._show, daemon=True)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ended.set()
-        self.thread.join()
-
-    @contextlib.contextmanager
-    def watch(self, name: str) -> Iterator[None]:
-        """Counts what is done inside as the part ``name``."""
-        self.begun[name] = time.monotonic()
-        try:
-            yield
-        finally:
-            self.spent[name] = time.monotonic() - self.begun.pop(name)
-        self._write(f"{name}: done in {tqdm.format_interval(self.spent[name])}", final=True)
-
-    def _show(self) -> None:
-        while not self.ended.wait(1 if self.terminal else 30):
-            self._write(self._line(time.monotonic()))
-
-    def _line(self, now: float) -> str:
-        here, waiting = [], 0.0
-        for name, begun in list(self.begun.items()):
-            text, left = name, max(self.expected[name] - (now - begun), 0.0)
-            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-                state = json.loads((self.folder / f"{TRAINED[name]}.json").read_text())
-                left = state["seconds_left"] + 5
-                text += f" epoch {state['epoch']:.1f} of {state['epochs']:g}"
-            here.append(text)
-            waiting += left
-        # What follows is expected to take as much longer than planned as what is done did.
-        planned = sum(self.expected[name] for name in self.spent)
-        factor = sum(self.spent.values()) / planned if planned else 1.0
-        rest = self.expected.keys() - self.begun.keys() - self.spent.keys()
-        waiting += factor * sum(self.expected[name] for name in rest)
-        left = tqdm.format_interval(waiting / self.jobs)
-        done = f"[{len(self.spent)} of {len(self.expected)} done]"
-        return f"{done} {', '.join(here)}; {left} left"
-
-    def _write(self, line: str, final: bool = False) -> None:
-        if self.terminal:  # a line that wraps could not be rewritten
-            line = line[: shutil.get_terminal_size().columns - 1]
-        start, end = ("\r\033[K", "\n" if final else "") if self.terminal else ("", "\n")
-        print(start + line, end=end, file=sys.stderr, flush=True)
 
 
 def _urgency(name: str, seconds: dict[str, float]) -> float:
@@ -277,7 +217,7 @@ def make(
     Raises:
         InputError: something is wrong or missing; what was made before stays.
     """
-    _kernel_environment()
+    kernel_environment()
     # Notebooks run in their own folder, so that a relative path would lead elsewhere.
     coco_zip, encoder = (path and path.expanduser().resolve() for path in (coco_zip, encoder))
     seconds = profile(profile_name).get("seconds", {})
@@ -286,7 +226,11 @@ def make(
     jobs = jobs or min(joblib.cpu_count(), MOST_JOBS)
     # A training a core gets further than one training on all cores after the other.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, joblib.cpu_count() // jobs)))
-    display = _Display(expected, jobs)
+    states = paths.DATA / "progress"
+    shutil.rmtree(states, ignore_errors=True)
+    states.mkdir(parents=True)
+    os.environ["THESIS_PROGRESS"] = str(states)
+    display = Display(expected, {n: states / f"{run}.json" for n, run in TRAINED.items()}, jobs)
     with display, display.watch("data"):
         data = prepare_for(profile_name, coco_zip, encoder)
     common = {"profile": profile_name, "data": data, "fresh": fresh}

@@ -1,12 +1,18 @@
 """How far a training is, for the person who waits.
 
-A notebook opened by hand shows a tqdm bar. When the pipeline executes it, the state goes to a file
-in the folder that ``THESIS_PROGRESS`` names instead, and the pipeline shows it.
+A notebook opened by hand shows a tqdm bar. When the pipeline or a sweep executes it, the state goes
+to a file in the folder that ``THESIS_PROGRESS`` names instead, and :class:`Display` shows it beside
+those of the notebooks that are executed at the same time.
 """
 
+import contextlib
 import json
 import os
+import shutil
+import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -59,3 +65,86 @@ class Progress:
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
+
+
+class Display:
+    """One line that tells parts, epochs and time left; on a terminal it is rewritten, in a log it
+    is printed every half minute.
+
+    Args:
+        expected: seconds that each part is expected to take.
+        files: where the training of a part tells how far it is, see :class:`Progress`.
+        jobs: parts done side by side.
+    """
+
+    def __init__(self, expected: dict[str, float], files: dict[str, Path], jobs: int = 1):
+        self.expected, self.files, self.jobs = expected, files, jobs
+        self.begun: dict[str, float] = {}  # parts that are being done, and since when
+        self.spent: dict[str, float] = {}  # seconds that the finished parts took
+        self.failed: set[str] = set()  # of the finished parts
+        self.terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> "Display":
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._show, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.thread.join()
+
+    @contextlib.contextmanager
+    def watch(self, name: str) -> Iterator[None]:
+        """Counts what is done inside as the part ``name``."""
+        self.begin(name)
+        try:
+            yield
+        except BaseException:
+            del self.begun[name]
+            raise
+        self.end(name)
+
+    def begin(self, name: str) -> None:
+        """Counts the part ``name`` among those that are being done."""
+        self.begun[name] = time.monotonic()
+
+    def end(self, name: str, fault: str = "") -> None:
+        """Counts the part ``name`` as done, or as failed, and says why."""
+        self.spent[name] = time.monotonic() - self.begun.pop(name)
+        if fault:
+            self.failed.add(name)
+        took = tqdm.format_interval(self.spent[name])
+        self._write(f"{name}: " + (f"failed: {fault}" if fault else f"done in {took}"), final=True)
+
+    def _show(self) -> None:
+        while not self.ended.wait(1 if self.terminal else 30):
+            self._write(self.line(time.monotonic()))
+
+    def line(self, now: float) -> str:
+        """The line as it is at the time ``now`` of the monotonic clock."""
+        here, waiting = [], 0.0
+        for name, begun in list(self.begun.items()):
+            text, left = name, max(self.expected[name] - (now - begun), 0.0)
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                state = json.loads(self.files[name].read_text())
+                left = state["seconds_left"] + 5
+                text += f" epoch {state['epoch']:.1f} of {state['epochs']:g}"
+            here.append(text)
+            waiting += left
+        # What follows is expected to take as much longer than planned as what is done did.
+        whole = self.spent.keys() - self.failed
+        planned = sum(self.expected[name] for name in whole)
+        factor = sum(self.spent[name] for name in whole) / planned if planned else 1.0
+        rest = self.expected.keys() - self.begun.keys() - self.spent.keys()
+        waiting += factor * sum(self.expected[name] for name in rest)
+        left = tqdm.format_interval(waiting / self.jobs)
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        done = f"[{len(whole)} of {len(self.expected)} done{failed}]"
+        return f"{done} {', '.join(here)}; {left} left"
+
+    def _write(self, line: str, final: bool = False) -> None:
+        if self.terminal and not final:  # a line that wraps could not be rewritten
+            line = line[: shutil.get_terminal_size().columns - 1]
+        start, end = ("\r\033[K", "\n" if final else "") if self.terminal else ("", "\n")
+        print(start + line, end=end, file=sys.stderr, flush=True)

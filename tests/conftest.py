@@ -44,7 +44,7 @@ def browser() -> Iterator:
 
 def use_home(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
     """Lets everything be written below ``folder``, and makes the text encoder small."""
-    names = ("DATA", "SAMPLE", "COCO", "CACHE", "ENCODERS", "RUNS", "QUESTIONNAIRE")
+    names = ("DATA", "SAMPLE", "COCO", "CACHE", "ENCODERS", "RUNS", "SWEEPS", "QUESTIONNAIRE")
     for name in (*names, "BOOK", "EXECUTED"):
         monkeypatch.setattr(paths, name, folder / getattr(paths, name).relative_to(paths.HOME))
     monkeypatch.setattr(paths, "HOME", folder)

@@ -180,7 +180,7 @@ def test_bad_input_is_one_sentence(call, cache, home, monkeypatch, arguments, wo
         arguments = [*arguments, "--data", str(cache)]
     if "--profile" not in arguments and arguments[0] == "train":
         arguments = [*arguments, "--profile", "smoke"]
-    monkeypatch.setattr(pipeline, "_kernel_environment", lambda: None)
+    monkeypatch.setattr(pipeline, "kernel_environment", lambda: None)
     status, out, err = call(*arguments)
     assert status == 1 and out == "" and "Traceback" not in err
     assert err.startswith("Error: ") and err.count("\n") == 1

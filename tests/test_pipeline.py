@@ -210,7 +210,7 @@ def test_poses_that_do_not_look_real_are_warned_of(project, capsys):
 def test_the_environment_of_the_kernels(monkeypatch):
     """No activated environment is needed, not even a PATH."""
     monkeypatch.setattr(os, "environ", {"PATH": "/usr/bin"})
-    pipeline._kernel_environment()
+    pipeline.kernel_environment()
     assert os.environ["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/usr/bin"]
     assert os.environ["JUPYTER_PREFER_ENV_PATH"] == "1"
     assert os.environ["MALLOC_MMAP_THRESHOLD_"] == str(2**32)
@@ -218,29 +218,24 @@ def test_the_environment_of_the_kernels(monkeypatch):
 
 def test_the_environment_of_the_kernels_without_any_path(monkeypatch):
     monkeypatch.setattr(os, "environ", {})
-    pipeline._kernel_environment()
+    pipeline.kernel_environment()
     assert os.environ["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
 
 
-def test_the_display_tells_notebooks_epochs_and_time_left(project, capsys):
-    expected = {"data": 10.0, "03_wgan": 100.0, "02_gan": 50.0, "04_wgan_gp": 200.0, "book": 20.0}
-    display = pipeline._Display(expected, jobs=2)
-    state = {"epoch": 1.5, "epochs": 2.0, "iteration": 1500, "iterations": 2000}
-    with display.watch("03_wgan"), display.watch("02_gan"):
-        line = display._line(time.monotonic())
-        # as planned: (100 + 50 here + 10 + 200 + 20 to come) / 2
-        assert line == "[0 of 5 done] 03_wgan, 02_gan; 03:09 left"
-        path = Path(os.environ["THESIS_PROGRESS"]) / "wgan.json"
-        path.write_text(json.dumps(state | {"seconds_left": 35.0}))
-        line = display._line(time.monotonic())
-        assert line == "[0 of 5 done] 03_wgan epoch 1.5 of 2, 02_gan; 02:39 left"
-    assert "03_wgan: done in 00:00" in capsys.readouterr().err
+def test_the_display_reads_what_the_trainings_tell(made, monkeypatch):
+    given, real = [], pipeline.Display
 
+    def display(expected, files, jobs):
+        given.append(files)
+        return real(expected, files, jobs)
 
-def test_what_follows_is_expected_to_be_as_slow_as_what_is_done(project):
-    display = pipeline._Display({"data": 10.0, "02_gan": 50.0, "book": 20.0})
-    display.spent["data"] = 20.0  # twice as long as planned
-    assert display._line(time.monotonic()).endswith("; 02:20 left")
+    monkeypatch.setattr(pipeline, "Display", display)
+    made()
+    folder = Path(os.environ["THESIS_PROGRESS"])
+    assert folder.is_dir() and given[0]["03_wgan"] == folder / "wgan.json"
+    (folder / "wgan.json").touch()  # of a training that was interrupted
+    made()
+    assert not list(folder.iterdir())
 
 
 def test_the_longest_chain_comes_first_and_waits_for_the_runs_it_reads():
@@ -272,7 +267,7 @@ def test_notebooks_are_done_side_by_side_but_not_before_what_they_read():
 
 def test_the_first_failure_stops_the_notebooks_beside_it(project):
     """Real kernels: one that would sleep for minutes, and one that fails meanwhile."""
-    pipeline._kernel_environment()
+    pipeline.kernel_environment()
     sleeping = project / "sleeping"
     code = f"open({str(sleeping)!r}, 'w').close()\nimport time; time.sleep(500)"
     tiny.notebook(source("03_wgan"), PARAMETERS, code)
@@ -286,25 +281,9 @@ def test_the_first_failure_stops_the_notebooks_beside_it(project):
     assert not list(paths.EXECUTED.glob("*.ipynb"))
 
 
-def test_training_tells_the_display_how_far_it_is(project, monkeypatch, tmp_path):
-    from lib.progress import Progress
-
-    monkeypatch.setenv("THESIS_PROGRESS", str(tmp_path))
-    progress = Progress("wgan", start=2, total=10, per_epoch=4)
-    progress.update(6)
-    state = json.loads((tmp_path / "wgan.json").read_text())
-    assert (state["iteration"], state["iterations"]) == (6, 10)
-    assert (state["epoch"], state["epochs"]) == (1.5, 2.5) and state["seconds_left"] >= 0
-    progress.update(7)  # too soon after the last
-    assert json.loads((tmp_path / "wgan.json").read_text()) == state
-    progress.update(10)
-    assert json.loads((tmp_path / "wgan.json").read_text())["seconds_left"] == 0
-    progress.close()
-
-
 def test_notebooks_are_really_executed_and_failures_leave_the_last_good_one(project):
     """A good notebook, then the same with a cell that fails, then with a wrong parameter."""
-    pipeline._kernel_environment()
+    pipeline.kernel_environment()
     code = "import lib.errors, os\nprint(profile, data)\nprint(os.getcwd())"
     notebook = tiny.notebook(source("03_wgan"), PARAMETERS, code)
     target = execute(notebook, {"data": "coco"}, "the mark")
@@ -330,7 +309,7 @@ def test_notebooks_are_really_executed_and_failures_leave_the_last_good_one(proj
 
 def test_papermills_unknown_parameter_stops_the_notebook(project):
     """In a real kernel, whose own record of the cells is read."""
-    pipeline._kernel_environment()
+    pipeline.kernel_environment()
     code = "from lib.experiment import parameters\nprint(parameters(globals()))"
     notebook = tiny.notebook(source("03_wgan"), PARAMETERS, code)
     with pytest.raises(InputError, match="'freshh' is not known: did you mean fresh"):
@@ -339,7 +318,7 @@ def test_papermills_unknown_parameter_stops_the_notebook(project):
 
 
 def test_a_kernel_that_dies_is_named(project):
-    pipeline._kernel_environment()
+    pipeline.kernel_environment()
     notebook = tiny.notebook(source("03_wgan"), PARAMETERS, "import os\nos._exit(1)")
     with pytest.raises(InputError, match=r"03_wgan\.ipynb"):
         execute(notebook, {})
