@@ -216,15 +216,81 @@ def thesis(
     print(make(profile, coco_zip, encoder, fresh, jobs))
 
 
+@app.command()
+def sweep(
+    notebook: Annotated[
+        str,
+        typer.Argument(help="One that trains: its name or number (04_wgan_gp, 04), or experiment."),
+    ],
+    changes: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            help="Values of a parameter of the notebook, as seed=0,1,2; repeatable: every "
+            "combination is a run. A list is in brackets: key=[0,0.9],[0.5,0.999] are two values.",
+        ),
+    ] = [],  # noqa: B006 typer wants a list
+    profile: Profile = "quick",
+    data: Data = "sample",
+    name: Annotated[
+        str, typer.Option(help="Folder in data/sweeps; default: made of notebook and values.")
+    ] = "",
+    workers: Annotated[
+        int, typer.Option(min=0, help="Runs side by side; 0: one a core, or one a GPU.")
+    ] = 0,
+    address: Annotated[
+        str,
+        typer.Option(
+            help="A Dask cluster, as tcp://host:8786, instead of this machine. Its workers (dask "
+            "worker ADDRESS --nthreads 1) need this repository and its data at the same paths."
+        ),
+    ] = "",
+) -> None:
+    """Train one notebook with every combination of values; prints a table and its path.
+
+    Each run is an executed notebook in data/sweeps/NAME. One that fails does not stop the others;
+    the exit status is 1 then. The same command goes on with what is missing.
+    """
+    from lib import paths
+    from lib.sweep import readable, table
+    from lib.sweep import sweep as execute
+
+    name = execute(notebook, _grid(changes), profile, data, name, workers, address)
+    rows = table(name)
+    print(readable(rows))
+    print(paths.SWEEPS / name / "table.csv")
+    if any(rows["failed"]):
+        raise typer.Exit(1)
+
+
 def _setting(change: str) -> tuple[str, object]:
     """key=value; the value as TOML reads it, or as a word."""
     key, sign, value = change.partition("=")
     if not sign:
         raise InputError(f"--set {change} must be key=value, as in --set epochs=3.")
+    return key, _value(value)
+
+
+def _value(text: str) -> object:
     try:
-        return key, tomllib.loads(f"value = {value}")["value"]
+        return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return key, value
+        return text
+
+
+def _grid(changes: list[str]) -> dict[str, list]:
+    """key=value,value,... for each key; the values as TOML reads them, or as words."""
+    grid: dict[str, list] = {}
+    for change in changes:
+        key, sign, values = change.partition("=")
+        if not sign:
+            raise InputError(f"--set {change} must be key=values, as in --set seed=0,1,2.")
+        if key in grid:
+            raise InputError(f"{key} is given twice: write all its values into one --set.")
+        together = _value(f"[{values}]")
+        words = map(_value, map(str.strip, values.split(",")))
+        grid[key] = together if isinstance(together, list) else list(words)
+    return grid
 
 
 def main() -> None:

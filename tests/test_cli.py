@@ -50,6 +50,10 @@ def cache(module_home, tiny_coco):
         (("questionnaire",), ["make", "score", "fits a caption better"]),
         (("questionnaire", "make"), ["--run", "--questions", "--seed", "--out", "--raw", "page"]),
         (("questionnaire", "score"), ["files", "--key", "--json", "agreement"]),
+        (
+            ("sweep",),
+            ["--set", "seed=0,1,2", "--workers", "--address", "--nthreads 1", "exit status"],
+        ),
     ],
 )
 def test_help_is_worth_reading(call, monkeypatch, command, words):
