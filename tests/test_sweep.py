@@ -241,11 +241,14 @@ def test_failures_are_recorded_and_stop_nothing(project, monkeypatch, capsys):
 
 @pytest.fixture
 def theirs(project):
-    """A cluster of one worker that somebody has started."""
+    """A cluster of one worker that somebody has started, without settings of ours."""
     from distributed import LocalCluster
 
     settings = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "memory_limit": 0}
-    with LocalCluster(n_workers=1, threads_per_worker=1, **settings) as started:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MALLOC_TRIM_THRESHOLD_")
+        started = LocalCluster(n_workers=1, threads_per_worker=1, **settings)
+    with started:
         yield started
 
 
@@ -256,15 +259,19 @@ def test_a_cluster_at_an_address_is_used_and_left_as_it_was(theirs):
     with Client(theirs) as client:
         pids = set(client.run(os.getpid).values())
         before = client.run(lambda: dict(os.environ))
-        for _ in range(2):  # the second time nothing that the cluster remembers is taken for it
-            name = sweep("04", {"seed": [4, 13]}, "smoke", address=theirs.scheduler_address)
-            executed = log()
-            assert {e["worker"] for e in executed} == pids
-            assert sorted(e["seed"] for e in executed) == [4, 13]
-            assert "CUDA_VISIBLE_DEVICES" not in executed[0].keys() - os.environ.keys()
-            assert executed[0]["MALLOC_TRIM_THRESHOLD_"] == "1000000"
-            assert list(table(name)["failed"] == "") == [True, False]
-            (paths.SWEEPS / name / "seed=4.ipynb").unlink()
+        # What the cluster remembers of a run is not taken for it.
+        (member,) = plan("04", {"seed": [4]}, "smoke", "sample", "theirs")
+        kept = client.submit(cluster._do, member.execution, cluster._environment(), [])
+        kept.result()
+        member.execution.target.unlink()
+        log()
+        sweep("04", {"seed": [4, 13]}, "smoke", "sample", "theirs", 0, theirs.scheduler_address)
+        executed = log()
+        assert {e["worker"] for e in executed} == pids
+        assert sorted(e["seed"] for e in executed) == [4, 13]
+        assert "CUDA_VISIBLE_DEVICES" not in executed[0].keys() - os.environ.keys()
+        assert executed[0]["MALLOC_TRIM_THRESHOLD_"] == "1000000"  # not Dask's
+        assert list(table("theirs")["failed"] == "") == [True, False]
         assert client.run(lambda: dict(os.environ)) == before
 
 
