@@ -157,7 +157,7 @@ def table(name: str) -> pd.DataFrame:
     if not path.is_file():
         known = sorted(file.parent.name for file in paths.SWEEPS.glob("*/table.csv"))
         raise InputError(unknown("sweep", name, known or ["none yet"]))
-    rows = pd.read_csv(path, float_precision="round_trip")
+    rows = pd.read_csv(path)
     return rows.assign(failed=rows["failed"].fillna(""))
 
 
