@@ -18,7 +18,7 @@ from bench import plain
 from lib.batches import Batches
 from lib.config import Config, config_for
 from lib.data import Split, load
-from lib.evaluation import leave_one_out_accuracy
+from lib.neighbours import leave_one_out_accuracy
 from lib.ranks import device_for
 from lib.steps import WARM_UP, chosen, steps_for
 from lib.training import Trainer

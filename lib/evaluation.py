@@ -1,203 +1,135 @@
-"""How close synthesised poses are to real ones (thesis 4.4.2).
+"""How close synthesised poses are to real ones (thesis 4.4.2, and what has become usual since).
 
-Poses are (N, 17, 3) in heatmap pixels. The distance of two is the sum of the Euclidean distances
-of corresponding keypoints, a missing keypoint taken to lie at the centre (32, 32).
+Each measure is a mean over poses wherever it can be, so that it has a bootstrap interval; the
+Fréchet distance is one number of two sets.
 """
 
-import functools
-import warnings
-from collections.abc import Callable
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from lib.data import Dataset, Split
+from lib import judges, neighbours
+from lib.alignment import Alignment, Examiner, mean_pose, own_captions
+from lib.data import Dataset
 from lib.heatmaps import decode, through_heatmap
-from lib.keypoints import CENTRE
+from lib.intervals import Estimate, bootstrap
+from lib.limbs import implausible
 from lib.losses import ALGORITHMS
-from lib.ranks import device_for
 from lib.runs import Run
 from lib.synthesis import noise, synthesise_parts
 
-CELLS = 2_000_000  # distances held at a time: about 16 MB, near the processor's cache
-ROWS = 200  # queries at a time where the loop over distances is compiled and holds none
-COMPILED = 100_000_000  # distances from which on compiling, which takes some 20 s, is worth it
+BALLS = 20_000  # poses of each kind, at the most, whose neighbourhoods are compared
+COPY = 0.01  # share of the validation poses that lie as near to a training pose as a copy
 
 
-def _locations(poses) -> torch.Tensor:
-    """(17, 2, N) coordinates on the GPU where there is one, missing keypoints at the centre."""
-    poses = torch.as_tensor(np.asarray(poses), dtype=torch.float32).to(device_for())
-    xy = torch.where(poses[..., 2:] > 0, poses[..., :2], CENTRE)  # (N, 17, 2)
-    return xy.permute(1, 2, 0).contiguous()
-
-
-def _block(queries: torch.Tensor, references: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
-    """(R,) distances of queries (17, 2, R) to their nearest references (17, 2, M).
-
-    ``first`` (): the reference that the first query is, the second is the next and so on; a pose
-    is not its own neighbour. Negative where queries are no references.
-    """
-    total = queries.new_zeros(queries.shape[2], references.shape[2])
-    for (qx, qy), (rx, ry) in zip(queries, references, strict=True):
-        dx, dy = qx[:, None] - rx, qy[:, None] - ry  # (R, M)
-        total += dx.square_().add_(dy.square_()).sqrt_()
-    rows, columns = (torch.arange(size, device=total.device) for size in total.shape)
-    own = (rows[:, None] + first == columns) & (first >= 0)
-    return torch.where(own, torch.inf, total).amin(dim=1)
-
-
-@functools.cache
-def _compiled() -> Callable:
-    """_block as one loop that keeps no distances; as it is where nothing here can compile it."""
-    block = torch.compile(_block)
-    try:
-        # The sizes are compiled once more for the data; this finds out whether they can be.
-        block(torch.zeros(17, 2, 2), torch.zeros(17, 2, 4), torch.tensor(-1))
-    except Exception as error:  # torch raises many kinds, for want of a C++ compiler above all
-        reason = str(error).strip().splitlines()[0]
-        warnings.warn(f"Distances are not compiled, which takes longer: {reason}", stacklevel=2)
-        return _block
-    return block
-
-
-def _nearest(queries: torch.Tensor, references: torch.Tensor, leave_out: bool) -> torch.Tensor:
-    """(N,) distances of queries (17, 2, N) to their nearest references (17, 2, M).
-
-    ``leave_out``: both are the same set, and a pose is not its own neighbour. Memory is bounded:
-    a few queries at a time against all references.
-    """
-    n, m = queries.shape[2], references.shape[2]
-    large = n * m > COMPILED
-    rows = ROWS if large else max(1, min(n, CELLS // m))
-    block = _compiled() if large else _block
-    nearest = queries.new_empty(n)
-    for start in range(0, n, rows):
-        start = max(0, min(start, n - rows))  # the last is as long as the others
-        first = torch.tensor(start if leave_out else -1, device=queries.device)
-        part = queries[..., start : start + rows].contiguous()
-        nearest[start : start + rows] = block(part, references, first)
-    return nearest
-
-
-def nearest_distances(queries, references) -> np.ndarray:
-    """Distance of each query to the nearest reference, heatmap pixels (4.4.2).
+def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
+    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), of means m and covariances S (Heusel et al.
+    2017).
 
     Args:
-        queries: (N, 17, 3) poses in heatmap pixels.
-        references: (M, 17, 3) poses in heatmap pixels.
-    Returns:
-        (N,) distances.
-    Raises:
-        ValueError: there is no reference.
+        real, fake: (N, F) and (M, F) features, more of each than F.
     """
-    if not len(references):
-        raise ValueError("the nearest of no references is asked for")
-    return _nearest(_locations(queries), _locations(references), leave_out=False).cpu().numpy()
-
-
-def leave_one_out_accuracy(real, fake) -> float:
-    """Accuracy of a 1-nearest-neighbour classifier that tells real from synthesised poses, each
-    pose left out in its turn (the classifier two-sample test of 4.4.2).
-
-    0.5 is perfect, 1 is a wrong distribution, 0 a memorised one. A pose whose nearest neighbours
-    of both kinds are equally near counts one half.
-
-    Args:
-        real, fake: (N, 17, 3) and (M, 17, 3) poses in heatmap pixels, at least two of each.
-    Returns:
-        A fraction.
-    Raises:
-        ValueError: there are fewer than two of a kind.
-    """
-    if min(len(real), len(fake)) < 2:
-        raise ValueError("leaving one out needs at least two real and two synthesised poses")
-    right = 0.0
-    sets = _locations(real), _locations(fake)
-    for own, other in (sets, sets[::-1]):
-        lead = _nearest(own, other, leave_out=False) - _nearest(own, own, leave_out=True)
-        # Sums in float32 differ in their last digits where distances are the same.
-        for i in (lead.abs() < 1e-3).nonzero()[:, 0].tolist():
-            here, first = own[..., i : i + 1].double(), torch.tensor(i, device=own.device)
-            d_other = _block(here, other.double(), torch.tensor(-1))
-            lead[i] = (d_other - _block(here, own.double(), first)).round(decimals=9)
-        right += float((lead > 0).sum()) + float((lead == 0).sum()) / 2
-    return right / (len(real) + len(fake))
-
-
-def diversity(poses, seed: int = 0, pairs: int = 20_000) -> float:
-    """Mean distance of two poses, over random pairs, heatmap pixels; low where modes collapse."""
-    places = _locations(poses)  # (17, 2, N)
-    source = torch.Generator().manual_seed(seed)
-    n = places.shape[2]
-    first = torch.randint(n, (pairs,), generator=source)
-    second = (first + 1 + torch.randint(n - 1, (pairs,), generator=source)) % n
-    return float((places[..., first] - places[..., second]).norm(dim=1).sum(dim=0).mean())
+    real, fake = (np.asarray(x, dtype=np.float64) for x in (real, fake))
+    s1, s2 = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (real, fake))
+    # The eigenvalues of S1 S2 are not negative but for rounding; their roots' sum is the trace.
+    roots = np.sqrt(np.linalg.eigvals(s1 @ s2).real.clip(min=0))
+    shift = real.mean(axis=0) - fake.mean(axis=0)
+    return float(shift @ shift + np.trace(s1) + np.trace(s2) - 2 * roots.sum())
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The measures of 4.4.2 of one run, with the poses they were taken of."""
+    """The measures of a set of poses beside a real one, with the poses they were taken of.
 
-    accuracy: float  # leave-one-out 1-NN, a fraction
+    ``estimates`` holds, by name: ``accuracy`` (leave-one-out 1-NN, a fraction), ``retrieval_real``
+    and ``retrieval_fake`` (mean distance of validation poses to the nearest in S_r and S_g) and
+    ``retrieval_ratio``; ``precision``, ``recall``, ``density``, ``coverage``; ``frechet``;
+    ``diversity_*`` (mean distance of two poses), ``visible_*`` (keypoints a pose has) and
+    ``implausible_*`` (share with a limb of unusual length) of ``real`` and ``fake``; ``copied``
+    (share as near to a training pose as only 1 % of the validation poses are); for a conditional
+    model also those of :class:`lib.alignment.Alignment`.
+    """
+
+    estimates: dict[str, Estimate]
     retrieval_real: np.ndarray  # (V,) distance of validation poses to the nearest in S_r
     retrieval_fake: np.ndarray  # (V,) to the nearest in S_g
-    diversity_real: float  # mean distance of two poses, heatmap pixels
-    diversity_fake: float
-    visible_real: float  # mean number of keypoints a pose has
-    visible_fake: float
     real: torch.Tensor  # (N, 17, 3), S_r
     fake: torch.Tensor  # (N, 17, 3), S_g
 
-    @property
-    def retrieval_ratio(self) -> float:
-        """Mean distance to S_g over mean distance to S_r; 1 is perfect."""
-        return float(self.retrieval_fake.mean() / self.retrieval_real.mean())
+    def __getattr__(self, name: str) -> float:
+        """The value of an estimate, by its name."""
+        if name.startswith("_") or name not in self.estimates:
+            raise AttributeError(name)
+        return self.estimates[name].value
 
     def summary(self) -> dict[str, float | int]:
-        """The numbers alone."""
-        return {
-            "accuracy": self.accuracy,
-            "retrieval_real": float(self.retrieval_real.mean()),
-            "retrieval_fake": float(self.retrieval_fake.mean()),
-            "retrieval_ratio": self.retrieval_ratio,
-            "diversity_real": self.diversity_real,
-            "diversity_fake": self.diversity_fake,
-            "visible_real": self.visible_real,
-            "visible_fake": self.visible_fake,
-            "n_real": len(self.real),
-            "n_fake": len(self.fake),
-            "n_val": len(self.retrieval_real),
-        }
+        """The numbers alone; ``_low`` and ``_high`` are the ends of an interval."""
+        found = {}
+        for name, estimate in self.estimates.items():
+            found[name] = estimate.value
+            if not np.isnan(estimate.low):
+                found |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        sizes = {"n_real": self.real, "n_fake": self.fake, "n_val": self.retrieval_real}
+        return found | {name: len(what) for name, what in sizes.items()}
 
     def _repr_markdown_(self) -> str:
-        """The numbers as a table, real beside synthesised poses."""
-        rows = [
-            ("1-NN leave-one-out accuracy", "", f"{self.accuracy:.1%}", "50%"),
-            (
-                "distance of validation poses to the nearest",
-                f"{self.retrieval_real.mean():.1f}",
-                f"{self.retrieval_fake.mean():.1f}",
-                "equal",
-            ),
-            (
-                "mean distance of two poses",
-                f"{self.diversity_real:.1f}",
-                f"{self.diversity_fake:.1f}",
-                "equal",
-            ),
-            ("visible keypoints", f"{self.visible_real:.1f}", f"{self.visible_fake:.1f}", "equal"),
-            ("poses", f"{len(self.real):,}", f"{len(self.fake):,}", ""),
+        """The main numbers as a table, real beside synthesised poses."""
+        e = self.estimates
+        pairs = (
+            ("distance of validation poses to the nearest", "retrieval", ".1f"),
+            ("mean distance of two poses", "diversity", ".1f"),
+            ("visible keypoints", "visible", ".1f"),
+            ("a limb of unusual length", "implausible", ".1%"),
+        )
+        rows = [("1-NN leave-one-out accuracy", "", f"{e['accuracy']:.1%}", "50%")]
+        rows += [
+            (what, format(e[f"{name}_real"], spec), format(e[f"{name}_fake"], spec), "equal")
+            for what, name, spec in pairs
         ]
+        rows.append(("poses", f"{len(self.real):,}", f"{len(self.fake):,}", ""))
         head = "| | real | synthesised | perfect |\n|---|---|---|---|\n"
         return head + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _own_captions(split: Split, scale: float, seed: int) -> torch.Tensor:
-    """(P, 300) the scaled encoding of one random caption of each pair."""
-    source = torch.Generator().manual_seed(seed)
-    draw = torch.rand(len(split.pair_first), generator=source)
-    return split.vectors[split.pair_first + (draw * split.pair_count).long()] * scale
+def compare(
+    real: torch.Tensor,
+    fake: torch.Tensor,
+    queries: torch.Tensor,
+    train: torch.Tensor,
+    coder: judges.PoseCoder,
+    seed: int = 0,
+) -> Evaluation:
+    """All measures that need no captions.
+
+    Args:
+        real, fake: (N, 17, 3) and (M, 17, 3), S_r and S_g, both decoded from heatmaps.
+        queries: (V, 17, 3) validation poses.
+        train: (T, 17, 3) all training poses, which might have been copied.
+        coder: gives the features of the Fréchet distance.
+        seed: of bootstrap and of what is drawn.
+    """
+    d_r, d_g = (neighbours.nearest_distances(queries, poses) for poses in (real, fake))
+    balls = neighbours.manifold(real[:BALLS], fake[:BALLS])
+    near = np.quantile(neighbours.nearest_distances(queries, train), COPY)
+    outcomes = {
+        "accuracy": (neighbours.leave_one_out(real, fake),),
+        "retrieval_real": (d_r,),
+        "retrieval_fake": (d_g,),
+        "retrieval_ratio": (d_r, d_g),
+        **{name: (value,) for name, value in dataclasses.asdict(balls).items()},
+        "copied": (neighbours.nearest_distances(fake, train) <= near,),
+    }
+    for kind, poses in (("real", real), ("fake", fake)):
+        outcomes[f"visible_{kind}"] = (poses[..., 2].sum(dim=1).numpy(),)
+        outcomes[f"implausible_{kind}"] = (implausible(poses, real),)
+    estimates = {name: bootstrap(*values, seed=seed) for name, values in outcomes.items()}
+    features = [coder(poses).numpy() for poses in (real, fake)]
+    estimates["frechet"] = Estimate(frechet_distance(*features))
+    for kind, poses in (("real", real), ("fake", fake)):
+        estimates[f"diversity_{kind}"] = Estimate(neighbours.diversity(poses, seed))
+    return Evaluation(estimates, d_r, d_g, real, fake)
 
 
 def evaluate(
@@ -219,25 +151,77 @@ def evaluate(
     """
     conditional = ALGORITHMS[run.config.algorithm].conditional
     train, val = dataset.train, dataset.val
-    real, queries, h = train.poses, val.poses, None
+    known, queries, h = train.poses, val.poses, None
     if conditional:
-        real, queries = real[train.pair_pose], queries[val.pair_pose]
-        h = _own_captions(train, run.config.caption_scale, seed)
-    source = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(real), generator=source)[:poses].sort().values
-    real, queries = through_heatmap(real[chosen]), through_heatmap(queries[:poses])
-    parts = synthesise_parts(
-        run.generator(epoch), noise(len(real), seed), None if h is None else h[chosen]
-    )
+        known, queries = known[train.pair_pose], queries[val.pair_pose]
+        h = train.vectors[own_captions(train, seed)] * run.config.caption_scale
+    chosen = _choice(len(known), poses, seed)
+    real, queries = through_heatmap(known[chosen]), through_heatmap(queries[:poses])
+    G = run.generator(epoch)
+    parts = synthesise_parts(G, noise(len(real), seed), None if h is None else h[chosen])
     fake = torch.cat([decode(part) for part in parts])
-    return Evaluation(
-        accuracy=leave_one_out_accuracy(real, fake),
-        retrieval_real=nearest_distances(queries, real),
-        retrieval_fake=nearest_distances(queries, fake),
-        diversity_real=diversity(real),
-        diversity_fake=diversity(fake),
-        visible_real=float(real[..., 2].sum(dim=1).mean()),
-        visible_fake=float(fake[..., 2].sum(dim=1).mean()),
-        real=real,
-        fake=fake,
-    )
+    coder = judges.pose_coder(dataset)
+    result = compare(real, fake, queries, through_heatmap(known), coder, seed)
+    if not conditional or epoch is not None:
+        return result
+    examiner = Examiner(dataset, seed)
+    fits = examiner.measure(examiner.model(G, run.config.caption_scale))
+    return dataclasses.replace(result, estimates=result.estimates | fits.summary())
+
+
+def track(
+    run: Run, dataset: Dataset, poses: int = 1_000, seed: int = 0
+) -> list[tuple[float, float, float]]:
+    """How a Wasserstein critic's loss and the quality of an unconditional G go together.
+
+    Returns:
+        For each epoch of which G was kept, and for the end: the epoch; the mean of -loss_d since
+        the one before, the critic's estimate of the distance less its penalty; the Fréchet distance
+        of at most ``poses`` synthesised poses to as many training poses.
+    """
+    coder, known = judges.pose_coder(dataset), dataset.train.poses
+    real = coder(through_heatmap(known[_choice(len(known), poses, seed)])).numpy()
+    rows = [row for row in run.metrics if "loss_d" in row]
+    found, before = [], 0.0
+    for epoch in [*sorted(run.config.snapshots), None]:
+        end = rows[-1]["epoch"] if epoch is None else epoch
+        losses = [row["loss_d"] for row in rows if before < row["epoch"] <= end]
+        parts = synthesise_parts(run.generator(epoch), noise(len(real), seed))
+        fake = coder(torch.cat([decode(part) for part in parts])).numpy()
+        found.append((end, -float(np.mean(losses)), frechet_distance(real, fake)))
+        before = end
+    return found
+
+
+def _choice(number: int, most: int | None, seed: int) -> torch.Tensor:
+    """At most ``most`` of ``number`` rows, at random and in order."""
+    source = torch.Generator().manual_seed(seed)
+    return torch.randperm(number, generator=source)[:most].sort().values
+
+
+def references(dataset: Dataset, poses: int | None, seed: int = 0) -> dict[str, Evaluation]:
+    """What the measures say of real poses, and of the mean pose: their ceiling and their floor.
+
+    Real poses are compared with other real ones, so that there are half as many of each where the
+    data hold no more.
+    """
+    known = dataset.train.poses
+    size = min(poses or len(known), len(known) // 2)
+    order = torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))
+    real, held_out = (through_heatmap(known[part]) for part in order[: 2 * size].split(size))
+    queries, coder = through_heatmap(dataset.val.poses[:poses]), judges.pose_coder(dataset)
+    others = through_heatmap(known[order[size:]])  # all training poses but the held out ones
+    sets = {
+        "real poses, held out": (held_out, torch.cat([real, others[size:]])),
+        "mean pose": (mean_pose(known).expand(size, -1, -1), through_heatmap(known)),
+    }
+    return {
+        name: compare(real, fake, queries, train, coder, seed)
+        for name, (fake, train) in sets.items()
+    }
+
+
+def alignments(dataset: Dataset, seed: int = 0) -> dict[str, Alignment]:
+    """What the measures of text alignment say of answers that need no model."""
+    examiner = Examiner(dataset, seed)
+    return {name: examiner.measure(poses) for name, poses in examiner.baselines().items()}

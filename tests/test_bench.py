@@ -14,9 +14,9 @@ import bench.__main__ as table
 from bench import gpu, measure, plain
 from lib import data, paths
 from lib.batches import Batches
-from lib.evaluation import nearest_distances
 from lib.heatmaps import flip, render, rotate
 from lib.losses import ALGORITHMS, gradient_penalty
+from lib.neighbours import nearest_distances
 from lib.training import Trainer
 
 CPU = torch.device("cpu")

@@ -1,0 +1,59 @@
+"""Numbers with the interval in which they probably lie."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+RESAMPLES = 1_000
+CELLS = 4_000_000  # numbers drawn at a time: bounds the memory
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95 % interval; without one (``nan``) where none can be given."""
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+    def __format__(self, spec: str) -> str:
+        """The value, and the interval in brackets, both in the format of a number."""
+        text = format(self.value, spec)
+        if np.isnan(self.low):
+            return text
+        return f"{text} [{format(self.low, spec)}, {format(self.high, spec)}]"
+
+
+def bootstrap(*outcomes: np.ndarray, seed: int = 0) -> Estimate:
+    """The mean of one outcome a pose, or the ratio of the means of two, with the percentile
+    interval of the bootstrap.
+
+    Outcomes are resampled, not poses: a pose drawn twice would be its own nearest neighbour.
+
+    Args:
+        outcomes: (N,) each; of two, the second is divided by the first, pose by pose together.
+        seed: of the resampling.
+    """
+
+    def statistic(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
+        means = [sample.mean(axis=axis) for sample in samples]
+        return means[0] if len(means) == 1 else means[1] / means[0]
+
+    outcomes = [np.asarray(outcome, dtype=np.float64) for outcome in outcomes]
+    value = float(statistic(*outcomes))
+    if len(outcomes[0]) < 2:
+        return Estimate(value)
+    found = stats.bootstrap(
+        outcomes,
+        statistic,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        n_resamples=RESAMPLES,
+        batch=max(1, CELLS // len(outcomes[0])),
+        confidence_level=CONFIDENCE,
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Estimate(value, float(found.low), float(found.high))
