@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
@@ -36,6 +35,8 @@ def bootstrap(*outcomes: np.ndarray, seed: int = 0) -> Estimate:
         outcomes: (N,) each; of two, the second is divided by the first, pose by pose together.
         seed: of the resampling.
     """
+
+    from scipy import stats  # which a machine that only trains need not have
 
     def statistic(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
         means = [sample.mean(axis=axis) for sample in samples]
