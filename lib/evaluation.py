@@ -20,6 +20,7 @@ from lib.losses import ALGORITHMS
 from lib.runs import Run
 from lib.synthesis import noise, synthesise_parts
 
+NEAREST = 5  # neighbour to which a ball reaches, in sets of that many poses
 BALLS = 20_000  # poses of each kind, at the most, whose neighbourhoods are compared
 COPY = 0.01  # share of the validation poses that lie as near to a training pose as a copy
 
@@ -111,7 +112,8 @@ def compare(
         seed: of bootstrap and of what is drawn.
     """
     d_r, d_g = (neighbours.nearest_distances(queries, poses) for poses in (real, fake))
-    balls = neighbours.manifold(real[:BALLS], fake[:BALLS])
+    k = min(NEAREST, len(real) - 1, len(fake) - 1)
+    balls = neighbours.manifold(real[:BALLS], fake[:BALLS], k)
     near = np.quantile(neighbours.nearest_distances(queries, train), COPY)
     outcomes = {
         "accuracy": (neighbours.leave_one_out(real, fake),),

@@ -13,6 +13,7 @@ import torch
 from lib.keypoints import CENTRE, FLIP, SIZE
 
 FARTHEST = -34.5  # exponent below which a Gaussian, 1e-15 there, is taken for 0
+SIGMA = 2.0  # width of a keypoint's Gaussian, heatmap pixels
 THRESHOLD = 0.2  # below this maximum, a channel holds no keypoint (thesis 3.2)
 
 
@@ -48,7 +49,7 @@ def fit_to_heatmap(keypoints, boxes):
     return pose if as_tensor else pose.numpy()
 
 
-def render(keypoints: torch.Tensor, sigma: float = 2.0, low: float = 0.0) -> torch.Tensor:
+def render(keypoints: torch.Tensor, sigma: float = SIGMA, low: float = 0.0) -> torch.Tensor:
     """Draws each visible keypoint as a Gaussian of height 1 in a channel of its own (thesis 3.2).
 
     exp(-((x - x0)^2 + (y - y0)^2) / (2 sigma^2)) is the product of a Gaussian in x and one in y,
@@ -91,12 +92,19 @@ def decode(heatmaps: torch.Tensor, threshold: float = THRESHOLD) -> torch.Tensor
 
 
 def through_heatmap(keypoints: torch.Tensor) -> torch.Tensor:
-    """Renders and decodes real poses, so that they are compared as synthesised ones are.
+    """What rendering and decoding would leave of real poses, so that they are compared as
+    synthesised ones are; nothing is drawn for it.
 
     (N, 17, 3) to (N, 17, 3), heatmap pixels. A keypoint far off the grid is lost, one near its
     edge moves onto it, and coordinates become whole numbers.
     """
-    return torch.cat([decode(render(part)) for part in keypoints.split(1024)])
+    xy = keypoints[..., :2]
+    # The largest point of a Gaussian is the one nearest to its centre, of two the first.
+    nearest = (xy - 0.5).ceil().clamp(0, SIZE - 1)  # (N, 17, 2)
+    peak = torch.exp(-(xy - nearest).square().sum(dim=2) / (2 * SIGMA**2))
+    kept = (keypoints[..., 2] > 0) & (peak >= THRESHOLD)
+    pose = torch.cat([nearest, torch.ones_like(nearest[..., :1])], dim=2)
+    return torch.where(kept[..., None], pose, 0.0)
 
 
 @functools.cache

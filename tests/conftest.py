@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib import paths, text
+from lib import judges, paths, text
 
 # Tensors are small here: with two workers on two cores a second thread only waits.
 torch.set_num_threads(1)
@@ -43,12 +43,13 @@ def browser() -> Iterator:
 
 
 def use_home(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
-    """Lets everything be written below ``folder``, and makes the text encoder small."""
+    """Lets everything be written below ``folder``; text encoder and judges learn little."""
     names = ("DATA", "SAMPLE", "COCO", "CACHE", "ENCODERS", "RUNS", "SWEEPS", "QUESTIONNAIRE")
     for name in (*names, "BOOK", "EXECUTED"):
         monkeypatch.setattr(paths, name, folder / getattr(paths, name).relative_to(paths.HOME))
     monkeypatch.setattr(paths, "HOME", folder)
     monkeypatch.setattr(text, "SETTINGS", text.SETTINGS | {"bucket": 1000})
+    monkeypatch.setattr(judges, "STEPS", 20)
     return folder
 
 

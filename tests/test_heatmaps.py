@@ -240,8 +240,17 @@ def test_through_heatmap_moves_the_edge_onto_the_grid_and_loses_what_is_far():
     assert torch.equal(through_heatmap(pose[:0]), pose[:0])
 
 
-def test_through_heatmap_rounds_any_number_of_poses():
-    pose = poses(1030, seed=5)  # more than are drawn at a time
+def test_through_heatmap_is_what_rendering_and_decoding_leave():
+    """Keypoints inside, halfway between points of the grid, at its edge and beyond; invisible."""
+    source = torch.Generator().manual_seed(0)
+    xy = torch.rand(300, 17, 2, generator=source) * 90 - 13
+    xy[::2] = (2 * xy[::2]).round() / 2
+    pose = torch.cat([xy, (torch.rand(300, 17, 1, generator=source) < 0.8).float()], dim=2)
+    assert torch.equal(through_heatmap(pose), decode(render(pose)))
+
+
+def test_through_heatmap_rounds_to_the_grid():
+    pose = poses(1030, seed=5)
     on_grid = pose[..., :2].round().clamp(max=63)
     rounded = through_heatmap(pose)
     assert torch.equal(rounded, torch.cat([on_grid, pose[..., 2:]], dim=2))
