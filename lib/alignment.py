@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from lib import judges
 from lib.data import Dataset, Split
@@ -46,14 +47,15 @@ def own_captions(split: Split, seed: int) -> torch.Tensor:
 
 
 def _others(rows: torch.Tensor, captions: list[str], seed: int) -> torch.Tensor:
-    """(P,) for each pair another one, whose caption has other words where there is one."""
+    """(P,) for each pair a random other one, whose caption has other words where there is one."""
     source = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(rows), generator=source)
     texts = np.array([captions[row] for row in rows.tolist()])
-    other = order.roll(1)[order.argsort()]  # its successor in a random circle: never itself
-    for _ in range(POOL):  # a few may still meet their own words
-        same = torch.as_tensor(texts[other.numpy()] == texts)
-        other = torch.where(same, other[other], other)
+    other = order.roll(1)[order.argsort()]  # its neighbour in a random circle: never itself
+    if len(set(texts)) > 1:
+        # Those that meet their own words go on along the circle, to the first one of other words.
+        while (same := torch.as_tensor(texts[other.numpy()] == texts)).any():
+            other = torch.where(same, other[other], other)
     return other
 
 
@@ -103,9 +105,10 @@ class Examiner:
         scores = self.matcher.poses(poses) @ self.matcher.captions(vectors).T
         ranks = r_ranks(scores, self.texts, seed=self.seed)
         activity = None
-        if self.classifier is not None:
-            right = self.classifier(poses) == self.activity
-            activity = bootstrap(right[self.activity >= 0].numpy())
+        known = self.activity >= 0
+        if self.classifier is not None and known.any():
+            right = self.classifier(poses[known]) == self.activity[known]
+            activity = bootstrap(right.numpy())
         return Alignment(
             precision={k: bootstrap((ranks < k).mean(axis=1)) for k in RANKS},
             own=bootstrap(pose_distances(poses, self.real)),
@@ -121,17 +124,17 @@ class Examiner:
     def baselines(self) -> dict[str, torch.Tensor]:
         """Poses (P, 17, 3) of answers that need no model, by name."""
         train = self.dataset.train
-        known = torch.nn.functional.normalize(train.vectors, dim=1)
-        asked = torch.nn.functional.normalize(self.val.vectors[self.rows], dim=1)
-        owner = torch.repeat_interleave(train.pair_pose, train.pair_count)  # pose of each caption
-        first = torch.repeat_interleave(train.pair_first, train.pair_count)
-        start = train.pair_count.cumsum(0) - train.pair_count
-        place = torch.arange(len(owner)) - torch.repeat_interleave(start, train.pair_count)
-        nearest = torch.cat([(part @ known[first + place].T).argmax(1) for part in asked.split(64)])
+        pair = torch.repeat_interleave(train.pair_count)  # of each caption that has a pose
+        skipped = train.pair_first - train.pair_count.cumsum(0) + train.pair_count  # of no pose
+        known = F.normalize(train.vectors[torch.arange(len(pair)) + skipped[pair]], dim=1)
+        asked = F.normalize(self.val.vectors[self.rows], dim=1)
+        nearest = torch.cat([(part @ known.T).argmax(dim=1) for part in asked.split(64)])
+        nearest = train.poses[train.pair_pose[pair[nearest]]]
+        other = _others(self.rows, self.val.captions, self.seed + 1)  # than those of `shuffled`
         return {
             "real poses": self.real,
-            "pose of the nearest training caption": through_heatmap(train.poses[owner[nearest]]),
-            "real poses of other captions": self.real[self.other[self.other]],
+            "pose of the nearest training caption": through_heatmap(nearest),
+            "real poses of other captions": self.real[other],
             "mean pose": mean_pose(train.poses).expand(len(self.rows), -1, -1),
         }
 

@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import os
 import sys
+import uuid
 from collections.abc import Callable
 
 import torch
@@ -108,9 +109,9 @@ class ActivityClassifier(nn.Module):
         return F.cross_entropy(self.score(features(poses)), activity)
 
 
-def _fit(network: nn.Module, number: int, loss: Callable, seed: int = 0) -> None:
+def _fit(network: nn.Module, number: int, loss: Callable) -> None:
     """Trains on random minibatches; ``loss`` takes rows (B,) of ``number`` and a generator."""
-    source = torch.Generator().manual_seed(seed)
+    source = torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     network.train()
@@ -133,7 +134,7 @@ def _kept(network: nn.Module, data_id: str, fit: Callable[[], None]) -> nn.Modul
     except Exception:  # not there, or cut off: it is made anew
         fit()
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(f".{os.getpid()}")
+        new = path.with_suffix(f".{uuid.uuid4().hex}")
         save_file(network.state_dict(), new)
         os.replace(new, path)
     return network.eval().requires_grad_(False)
@@ -142,7 +143,7 @@ def _kept(network: nn.Module, data_id: str, fit: Callable[[], None]) -> nn.Modul
 def _new(kind: Callable[[], nn.Module]) -> nn.Module:
     """A network with weights that do not depend on what was drawn before."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         return kind()
 
 
@@ -173,7 +174,7 @@ def matcher(dataset: Dataset) -> Matcher:
 
     fit = lambda: _fit(network, len(train.pair_pose), loss)  # noqa: E731
     with torch.random.fork_rng(devices=[]):  # dropout
-        torch.manual_seed(1)
+        torch.default_generator.manual_seed(1)
         return _kept(network, dataset.pairs_id, fit)
 
 
@@ -185,11 +186,12 @@ def activity_classifier(dataset: Dataset) -> ActivityClassifier | None:
     if not len(names) or not len(known):
         return None
     network = _new(lambda: ActivityClassifier(len(names)))
+    data_id = f"{dataset.poses_id} {names} {activity.tolist()}"  # poses may get other activities
 
     def loss(rows: torch.Tensor, source: torch.Generator) -> torch.Tensor:
         chosen = known[rows]
         return network.loss(_seen(dataset.train.poses[chosen], source), activity[chosen])
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(2)
-        return _kept(network, dataset.poses_id, lambda: _fit(network, len(known), loss))
+        torch.default_generator.manual_seed(2)
+        return _kept(network, data_id, lambda: _fit(network, len(known), loss))
