@@ -1,6 +1,7 @@
 """Data and settings so small that a training takes a second."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,36 @@ def dataset(train: int = 10, val: int = 6, pairs: int | None = None) -> Dataset:
     val_pairs = None if pairs is None else min(pairs, val)
     halves = split(train, pairs), split(val, val_pairs, seed=1)
     return Dataset("sample", "sample", *halves, poses_id="poses", pairs_id="pairs", meta={})
+
+
+def telling(kinds: int = 200, each: int = 4, activities: int = 5, seed: int = 0) -> Dataset:
+    """Data whose captions tell the pose: each of two names its kind, of which there are many.
+
+    Training has ``each`` poses of a kind, validation one, all a little different. Kind k does what
+    ``activities`` kinds of kinds do: k modulo their number.
+    """
+    source = torch.Generator().manual_seed(seed)
+    doing = torch.arange(kinds) % activities
+    shape = 17 + 30 * torch.rand(activities, 17, 2, generator=source)[doing]  # (kinds, 17, 2)
+    shape += 4 * torch.randn(kinds, 17, 2, generator=source)
+    words = torch.randn(kinds, 300, generator=source)
+
+    def part(number: int) -> Split:
+        kind = torch.arange(kinds).repeat(number)
+        own = split(len(kind), captions=2)
+        said = kind[torch.repeat_interleave(own.pair_count)]  # by each caption
+        xy = shape[kind] + torch.randn(len(kind), 17, 2, generator=source)
+        return replace(
+            own,
+            poses=torch.cat([xy, torch.ones(len(kind), 17, 1)], dim=2),
+            activity=doing[kind].numpy().astype(np.int16),
+            vectors=words[said] + 0.1 * torch.randn(len(said), 300, generator=source),
+            text="\n".join(f"kind {k} in words {i}" for i, k in enumerate(said.tolist())).encode(),
+        )
+
+    names = [f"activity {number}" for number in range(activities)]
+    halves = part(each), part(1)
+    return Dataset("sample", "sample", *halves, "poses", "pairs", {"activities": names})
 
 
 def config(algorithm: str = "wgan_gp", **changes) -> Config:
