@@ -127,8 +127,8 @@ class Examiner:
         pair = torch.repeat_interleave(train.pair_count)  # of each caption that has a pose
         skipped = train.pair_first - train.pair_count.cumsum(0) + train.pair_count  # of no pose
         known = F.normalize(train.vectors[torch.arange(len(pair)) + skipped[pair]], dim=1)
-        asked = F.normalize(self.val.vectors[self.rows], dim=1)
-        nearest = torch.cat([(part @ known.T).argmax(dim=1) for part in asked.split(64)])
+        asked = self.val.vectors[self.rows].split(64)  # their lengths do not matter
+        nearest = torch.cat([(part @ known.T).argmax(dim=1) for part in asked])
         nearest = train.poses[train.pair_pose[pair[nearest]]]
         other = _others(self.rows, self.val.captions, self.seed + 1)  # than those of `shuffled`
         return {

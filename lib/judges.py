@@ -114,7 +114,6 @@ def _fit(network: nn.Module, number: int, loss: Callable) -> None:
     source = torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    network.train()
     for _ in range(STEPS):
         rows = torch.randint(number, (min(BATCH, number),), generator=source)
         value = loss(rows, source)
