@@ -292,9 +292,10 @@ def without_order(seed: int = 0):
         pair_count=count,
         vectors=vectors * torch.rand(100, 1, generator=source) * 9,  # of any length
     )
-    asked = vectors[torch.randint(100, (70,), generator=source)]  # some near one of no pose
-    asked = asked + 0.3 * torch.randn(70, 300, generator=source)
-    val = dataclasses.replace(tiny.split(70, captions=1, seed=1), vectors=asked)
+    val = tiny.split(70, captions=2, seed=1)
+    asked = vectors[torch.randint(100, (len(val.captions),), generator=source)]
+    asked = asked + 0.3 * torch.randn(asked.shape, generator=source)  # some near one of no pose
+    val = dataclasses.replace(val, vectors=asked)
     return dataclasses.replace(dataset, train=train, val=val)
 
 
