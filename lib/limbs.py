@@ -1,5 +1,7 @@
 """Whether a pose's limbs have lengths that real people's have in pictures."""
 
+import warnings
+
 import numpy as np
 import torch
 
@@ -53,7 +55,8 @@ def implausible(poses, real) -> np.ndarray:
         (N,) 1 or 0. Of the real poses themselves up to a tenth have one of ten ratios outside.
     """
     tail = (1 - RANGE) / 2
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice")  # a limb that no real pose shows
         low, high = np.nanquantile(limb_ratios(real), [tail, 1 - tail], axis=0)
     ratios = limb_ratios(poses)
     return ((ratios < low) | (ratios > high)).any(axis=1).astype(float)
