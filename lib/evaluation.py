@@ -214,12 +214,12 @@ def references(dataset: Dataset, poses: int | None, seed: int = 0) -> dict[str, 
     known = dataset.train.poses
     size = min(poses or len(known), len(known) // 2)
     order = torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))
-    real, held_out = (through_heatmap(known[part]) for part in order[: 2 * size].split(size))
+    parts = order.split([size, size, len(known) - 2 * size])
+    real, held_out, others = (through_heatmap(known[part]) for part in parts)
     queries, coder = through_heatmap(dataset.val.poses[:poses]), judges.pose_coder(dataset)
-    others = through_heatmap(known[order[size:]])  # all training poses but the held out ones
     sets = {
-        "real poses, held out": (held_out, torch.cat([real, others[size:]])),
-        "mean pose": (mean_pose(known).expand(size, -1, -1), through_heatmap(known)),
+        "real poses, held out": (held_out, torch.cat([real, others])),
+        "mean pose": (mean_pose(known).expand(size, -1, -1), torch.cat([real, held_out, others])),
     }
     return {
         name: compare(real, fake, queries, train, coder, seed)

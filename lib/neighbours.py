@@ -142,7 +142,7 @@ def _parts(queries: torch.Tensor, references: torch.Tensor) -> Iterator[tuple[sl
     """Some queries at a time, and their distances (R, M) to all references."""
     rows = max(1, CELLS // references.shape[2])
     for start in range(0, queries.shape[2], rows):
-        part = slice(start, min(start + rows, queries.shape[2]))
+        part = slice(start, start + rows)
         yield part, _distances(queries[..., part].contiguous(), references)
 
 
