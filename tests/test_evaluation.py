@@ -12,7 +12,7 @@ from constructed import matrix, people, poses
 from scipy.linalg import sqrtm
 
 from lib import evaluation, judges
-from lib.alignment import mean_pose
+from lib.alignment import mean_pose, own_captions
 from lib.evaluation import Evaluation, compare, evaluate, frechet_distance, references, track
 from lib.heatmaps import decode, render, through_heatmap
 from lib.intervals import Estimate, bootstrap
@@ -28,6 +28,10 @@ UNCONDITIONAL = {
 }  # fmt: skip
 WITHOUT_INTERVAL = {"frechet", "diversity_real", "diversity_fake"}  # not means over poses
 FITS = {"r_precision_1": Estimate(0.25, 0.2, 0.3), "distance_own": Estimate(90.0, 85.0, 95.0)}
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def crowd(n: int, seed: int) -> torch.Tensor:
@@ -235,10 +239,11 @@ class Memory(torch.nn.Module):
     def __init__(self, known: torch.Tensor, shift: int = 0):
         super().__init__()
         self.known = torch.nn.Parameter(known, requires_grad=False)
-        self.shift, self.drawn = shift, []
+        self.shift, self.drawn, self.asked = shift, [], []
 
     def forward(self, z: torch.Tensor, h: torch.Tensor | None) -> torch.Tensor:
         self.drawn.append(z)
+        self.asked.append(h)
         pose = self.known[:1] if h is None else self.known[(h[:, 0] / 30).round().long()]
         pose = pose.expand(len(z), -1, -1).clone()
         pose[..., 0] += self.shift * (pose[..., 2] > 0)
@@ -246,11 +251,13 @@ class Memory(torch.nn.Module):
 
 
 def split_of(pose: np.ndarray, seed: int) -> SimpleNamespace:
-    """Every second pose is a pair with one to three captions, encoded as the pose's number."""
+    """Every second pose is a pair with one to three captions, encoded as the pose's number and
+    the caption's."""
     pair_pose = torch.arange(0, len(pose), 2)
     count = torch.randint(1, 4, (len(pair_pose),), generator=torch.Generator().manual_seed(seed))
     vectors = torch.zeros(int(count.sum()), 300)
     vectors[:, 0] = pair_pose.repeat_interleave(count)
+    vectors[:, 1] = torch.arange(len(vectors))
     return SimpleNamespace(
         poses=torch.from_numpy(pose).float(),
         pair_pose=pair_pose,
@@ -315,15 +322,16 @@ def test_an_unconditional_generator_with_one_pose(dataset, examiners):
     assert result.estimates.keys() == UNCONDITIONAL and not examiners
 
 
-def test_real_poses_go_through_a_heatmap_as_synthesised_ones_do(dataset, examiners):
+def test_real_poses_go_through_a_heatmap_as_synthesised_ones_do(dataset, monkeypatch):
     """All of them come to whole numbers, those that might have been copied too."""
-    run = run_of("conditional_wgan_lp", Memory(dataset.train.poses))
+    monkeypatch.setattr(evaluation, "compare", lambda *given: given)
+    run = run_of("wgan_gp", Memory(dataset.train.poses))
     between = copy.deepcopy(dataset)
     for split in (between.train, between.val):
         split.poses[..., :2] += 0.25
-    result = evaluate(run, between, None)
-    assert torch.equal(result.real, dataset.train.poses[::2])
-    assert result.summary() == evaluate(run, dataset, None).summary()
+    real, _, queries, known, _, seed = evaluate(run, between, None, seed=8)
+    assert torch.equal(real, dataset.train.poses) and torch.equal(known, real)
+    assert torch.equal(queries, dataset.val.poses) and seed == 8
 
 
 def test_fewer_poses_are_a_choice_that_the_seed_decides(dataset, examiners):
@@ -350,6 +358,10 @@ def test_a_conditional_model_is_also_asked_for_the_validation_captions(dataset, 
         ("new", dataset, 2),
         ("model", G, 30.0),
         ("measure", "poses of the model"),
+    ]
+    captions = own_captions(dataset.train, 2).tolist()
+    assert (G.asked[0][:, 1] / 30).round().long().tolist() == [
+        captions[int(pair)] for pair in torch.randperm(40, generator=seeded(2))[:10].sort().values
     ]
     assert result.estimates.keys() == UNCONDITIONAL | FITS.keys()
     assert result.r_precision_1 == 0.25 and result.summary()["distance_own_high"] == 95
@@ -462,7 +474,7 @@ def test_loss_and_distance_at_each_epoch_of_which_g_was_kept(tmp_path, coder):
     assert len(set(distances)) == 3
     fewer = track(run, data, poses=12, seed=1)
     assert [row[:2] for row in fewer] == [row[:2] for row in found]
-    chosen = torch.randperm(40, generator=torch.Generator().manual_seed(1))[:12].sort().values
+    chosen = torch.randperm(40, generator=seeded(1))[:12].sort().values
     few = distance_of(run, None, coder, data.train.poses[chosen], seed=1)
     assert fewer[2][2] == pytest.approx(few, rel=1e-5)
 

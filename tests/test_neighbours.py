@@ -350,6 +350,8 @@ def test_chunks_do_not_matter_to_manifolds_and_indices(monkeypatch, tables, cell
     # At the least a row: 37 or 41 distances. Each of the four tables is complete.
     assert max(tables) <= max(cells, 41)
     assert sum(tables) == 37 * 37 + 41 * 41 + 2 * 37 * 41
+    rows = {37: max(1, cells // 37), 41: max(1, cells // 41)}  # and no more tables than need be
+    assert len(tables) == -(-37 // rows[37]) - (-41 // rows[41]) - 2 * (-41 // rows[37])
 
 
 # --- diversity ------------------------------------------------------------------------------
