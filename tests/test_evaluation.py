@@ -481,9 +481,9 @@ def test_loss_and_distance_at_each_epoch_of_which_g_was_kept(tmp_path, coder):
 
 def test_every_part_of_a_training_has_its_losses(tmp_path):
     """G is kept after whole iterations, of which there are three an epoch here: 0.1 is after the
-    first, 0.9 after the third, and 2 is the end, which counts once."""
+    first, 0.9 after the third, 2 is the end, which counts once, and 5 is never reached."""
     data = tiny.dataset()
-    run = tiny.run(tmp_path / "run", tiny.config(epochs=2, snapshots=(0.1, 0.9, 2)))
+    run = tiny.run(tmp_path / "run", tiny.config(epochs=2, snapshots=(0.1, 0.9, 2, 5)))
     train(run, data, device="cpu")
     found = track(run, data)
     assert [row[0] for row in found] == [0.1, 0.9, 2]
