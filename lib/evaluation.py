@@ -26,7 +26,7 @@ COPY = 0.01  # share of the validation poses that lie as near to a training pose
 
 
 def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
-    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), of means m and covariances S (Heusel et al.
+    """(m1 - m2)^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), of means m and covariances S (Heusel et al.
     2017).
 
     Args:
@@ -113,7 +113,7 @@ def compare(
     """
     d_r, d_g = (neighbours.nearest_distances(queries, poses) for poses in (real, fake))
     k = min(NEAREST, len(real) - 1, len(fake) - 1)
-    balls = neighbours.manifold(real[:BALLS], fake[:BALLS], k)
+    balls = neighbours.manifold(*(x[_choice(len(x), BALLS, seed)] for x in (real, fake)), k)
     near = np.quantile(neighbours.nearest_distances(queries, train), COPY)
     outcomes = {
         "accuracy": (neighbours.leave_one_out(real, fake),),
