@@ -149,7 +149,9 @@ def _parts(queries: torch.Tensor, references: torch.Tensor) -> Iterator[tuple[sl
 def _radii(places: torch.Tensor, k: int) -> torch.Tensor:
     """(N,) distance of each of the poses (17, 2, N) to its k-th nearest other one."""
     # The nearest is the pose itself, or a double of it at the same distance, 0.
-    return torch.cat([d.kthvalue(k + 1, dim=1).values for _, d in _parts(places, places)])
+    return torch.cat(
+        [d.topk(k + 1, largest=False).values[:, -1] for _, d in _parts(places, places)]
+    )
 
 
 @dataclass(frozen=True)
