@@ -1,6 +1,6 @@
 """``python -m bench.gpu CACHE OUT.json``: what a GPU makes of the seven trainings of the thesis.
 
-Takes some nine minutes and nothing but torch, numpy and safetensors. Checks that recorded and
+Takes nothing but torch, numpy and safetensors. Checks that recorded and
 compiled steps have the losses of the plain ones; times an iteration of every training in every way
 and precision; projects the time of all seven; names the kernels that take longest.
 """
