@@ -56,6 +56,8 @@ class Config:
     caption_scale: float = 30.0  # an encoding is multiplied by this for the networks (4.3)
     initialisation: str = "normal"  # or "he", see lib.models.initialise
     precision: str = "fp32"  # or "bf16", see lib.training.Trainer
+    ema: float = 0.0  # decay of the average of G's weights that is kept instead of them; 0: none
+    rate_decay: float = 0.0  # share of the training, at its end, in which learning_rate falls to 0
     parent: str = ""  # experiment whose trained networks are the warm start (4.3)
 
     def __post_init__(self):
@@ -78,8 +80,9 @@ class Config:
                 raise InputError(f"{name} = {getattr(self, name):g} must be at most {most:,}.")
         if any(epoch <= 0 for epoch in self.snapshots):
             raise InputError(f"snapshots = {list(self.snapshots)} must be larger than 0.")
-        if not 0 <= self.beta <= 1:
-            raise InputError(f"beta = {self.beta} must be from 0 to 1.")
+        for name in ("beta", "rate_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} = {getattr(self, name)} must be from 0 to 1.")
         for name in ("seed", "epoch_size", "lambda_", "alpha"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} = {getattr(self, name)} must not be less than 0.")
@@ -87,8 +90,9 @@ class Config:
             raise InputError(f"seed = {self.seed} must be below {1 << 32}.")
         if len(self.momenta) != 2:
             raise InputError(f"momenta = {list(self.momenta)} must be two numbers.")
-        for name, numbers in (("momenta", self.momenta), ("smoothing", [self.smoothing])):
-            for number in numbers:
+        for name in ("momenta", "smoothing", "ema"):
+            numbers = getattr(self, name)
+            for number in numbers if isinstance(numbers, tuple) else [numbers]:
                 if not 0 <= number < 1:
                     raise InputError(f"{name} = {number} must be at least 0 and below 1.")
 

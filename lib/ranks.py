@@ -113,7 +113,9 @@ class BatchNorm2d(nn.BatchNorm2d):
         variance = total(centred.square().sum(dim=(0, 2, 3))) / n
         with torch.no_grad():
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * n / (n - 1), self.momentum)
+            # None means a mean over all minibatches so far, as in torch.
+            momentum = self.momentum or 1 / int(self.num_batches_tracked)
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance * n / (n - 1), momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)

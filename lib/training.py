@@ -4,6 +4,7 @@ What differs between them is data: the settings of a :class:`lib.config.Config` 
 a :class:`lib.losses.Algorithm`.
 """
 
+import copy
 import math
 import time
 from dataclasses import dataclass
@@ -17,29 +18,34 @@ from lib.config import Config
 from lib.data import Dataset
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
-from lib.models import initialise, warm_start
+from lib.models import Generator, initialise, warm_start
 from lib.progress import Progress
 from lib.ranks import device_for
 from lib.runs import Run, data_id, hardware, networks
 from lib.steps import chosen, compiled, steps_for
 
 CHECKPOINT_SECONDS = 60  # at the ends of epochs, at the most this often
+CALIBRATION = 64  # minibatches from which batch norm takes its statistics for averaged weights
 
 
 def optimizer_for(config: Config, network: torch.nn.Module) -> torch.optim.Optimizer:
     """Adam, or RMSProp for the WGAN, with the settings of thesis 4.1 and 4.3; on a GPU, in one
     kernel or few, which can be recorded."""
-    common = {"lr": config.learning_rate, "capturable": "captured" in chosen()}
+    device = next(network.parameters()).device
+    captured = "captured" in chosen()
+    # Recorded kernels keep a number as it was; they read a tensor anew each time.
+    rate = torch.tensor(config.learning_rate, device=device) if captured else config.learning_rate
+    common = {"lr": rate, "capturable": captured}
     if ALGORITHMS[config.algorithm].optimizer == "rmsprop":
         return torch.optim.RMSprop(network.parameters(), alpha=config.smoothing, **common)
-    fused = next(network.parameters()).device.type == "cuda"
+    fused = device.type == "cuda"
     return torch.optim.Adam(network.parameters(), betas=config.momenta, fused=fused, **common)
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
     """Fills an optimiser from a checkpoint, which may have been written on another device."""
     for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
-        saved |= {key: group[key] for key in ("capturable", "fused") if key in group}
+        saved |= {key: group[key] for key in ("lr", "capturable", "fused") if key in group}
     optimizer.load_state_dict(state)
 
 
@@ -71,6 +77,7 @@ class Trainer:
             self.penalty = compiled(self.penalty)
         self.optimizer_g = optimizer_for(self.config, self.G)
         self.optimizer_d = optimizer_for(self.config, self.D)
+        self.averaged = copy.deepcopy(self.G) if self.config.ema else None
 
     def autocast(self) -> torch.autocast:
         """Inside it the networks compute in bfloat16, where the settings say so."""
@@ -87,6 +94,8 @@ class Trainer:
             if older is not None:
                 warm_start(network, older.state_dict())
             network.to(self.device)
+        if self.averaged is not None:
+            self.averaged.load_state_dict(self.G.state_dict())
 
     def discriminator_loss(self, batch: Batch, batches: Batches) -> torch.Tensor:
         """D's loss on a minibatch, penalty included: Algorithms 1 to 5. Of several processes each
@@ -145,6 +154,50 @@ class Trainer:
         self.D.requires_grad_(True)
         return loss.detach()
 
+    def set_rate(self, left: float) -> None:
+        """Sets the learning rate before an iteration.
+
+        Args:
+            left: of the training, a share from 1 to 0; in the last ``rate_decay`` of it the rate
+                falls linearly to 0.
+        """
+        if not self.config.rate_decay:
+            return
+        rate = self.config.learning_rate * min(1.0, left / self.config.rate_decay)
+        for optimizer in (self.optimizer_g, self.optimizer_d):
+            for group in optimizer.param_groups:
+                if isinstance(group["lr"], torch.Tensor):
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
+
+    @torch.no_grad()
+    def average(self, steps: int) -> None:
+        """Moves the averaged weights towards G's after its update number ``steps``. The first
+        updates, which are far from the last, are forgotten faster."""
+        if self.averaged is None:
+            return
+        decay = min(self.config.ema, (1 + steps) / (10 + steps))
+        for mean, weight in zip(self.averaged.parameters(), self.G.parameters(), strict=True):
+            mean.lerp_(weight, 1 - decay)
+
+    @torch.no_grad()
+    def result(self, batches: Batches, seed: int) -> Generator:
+        """The G that is kept: its own weights, or their average with batch norm statistics of its
+        own, for those of G are not those of the average."""
+        if self.averaged is None:
+            return self.G
+        source, m = _generator(self.device, seed), self.config.batch_size
+        norms = [n for n in self.averaged.modules() if isinstance(n, torch.nn.BatchNorm2d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a mean over all minibatches
+        self.averaged.train()
+        for _ in range(CALIBRATION):
+            h = batches.captions(m, source) if self.algorithm.conditional else None
+            self.averaged(batches.noise(m, source), h)
+        return self.averaged
+
     def validate(self, batches: Batches, seed: int) -> dict[str, float]:
         """Losses on the whole validation split, networks in evaluation mode; noise and captions
         are drawn anew for each ``seed`` and leave the training's random numbers alone."""
@@ -162,15 +215,19 @@ class Trainer:
         return dict(zip(("val_loss_d", "val_loss_g"), means, strict=True))
 
     def state(self) -> dict:
-        return {
+        own = {} if self.averaged is None else {"G": self.G.state_dict()}
+        return own | {
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
             "random": self.generator.get_state(),
         }
 
     def load(self, run: Run, state: dict) -> None:
-        for network, trained in ((self.G, run.generator()), (self.D, run.discriminator())):
-            network.load_state_dict(trained.state_dict())
+        kept = run.generator().state_dict()
+        self.G.load_state_dict(state.get("G", kept))
+        if self.averaged is not None:
+            self.averaged.load_state_dict(kept)
+        self.D.load_state_dict(run.discriminator().state_dict())
         load_optimizer(self.optimizer_g, state["optimizer_g"])
         load_optimizer(self.optimizer_d, state["optimizer_d"])
         self.generator.set_state(state["random"])
@@ -234,15 +291,18 @@ def train(
     begun = saved = time.monotonic()
     losses: list[tuple[int, torch.Tensor, torch.Tensor | None]] = []
     for iteration in range(done, total):
+        trainer.set_rate(1 - iteration / total)
         loss_d = steps.discriminator(batches.indices(iteration))
         # The count of D steps goes on over the end of an epoch.
         due = (iteration + 1) % config.k == 0
         loss_g = steps.generator() if due else None
+        if due:
+            trainer.average((iteration + 1) // config.k)
         losses.append((iteration + 1, loss_d, loss_g))
         done = iteration + 1
         progress.update(done)
         if done in snapshots:
-            run.save_snapshot(snapshots[done], trainer.G)
+            run.save_snapshot(snapshots[done], trainer.result(batches, config.seed + done))
         stopping = stop_after is not None and done >= stop_after
         if done % per_epoch and done != total and not stopping:
             continue
@@ -259,7 +319,8 @@ def train(
         if done == total or stopping or now - saved > CHECKPOINT_SECONDS:
             saved = now
             state = trainer.state() | {"iteration": done, "seconds": seconds + now - begun}
-            run.save_checkpoint(done, trainer.G, trainer.D, state)
+            G = trainer.result(batches, config.seed + done)
+            run.save_checkpoint(done, G, trainer.D, state)
         if stopping and done != total:
             progress.close()
             return

@@ -112,6 +112,8 @@ def test_figure_7_finds_the_same_early_epoch(profile_name):
         ({"momenta": [0.5]}, ["momenta", "two numbers"]),
         ({"momenta": [0.5, 1.0]}, ["momenta", "below 1"]),
         ({"smoothing": 1.5}, ["smoothing = 1.5", "below 1"]),
+        ({"ema": 1.0}, ["ema = 1.0", "below 1"]),
+        ({"rate_decay": 1.5}, ["rate_decay = 1.5", "from 0 to 1"]),
         ({"algorithm": "dcgan"}, ["'dcgan'", "conditional_wgan_lp"]),
         ({"initialisation": "xavier"}, ["'xavier'", "normal or he"]),
         ({"precision": "fp16"}, ["'fp16'", "fp32 or bf16"]),
@@ -212,6 +214,8 @@ def test_identity_counts_all_that_determines_the_result():
         "caption_scale": 1,
         "initialisation": "he",
         "precision": "bf16",
+        "ema": 0.999,
+        "rate_decay": 0.5,
         "parent": "reduced",
     }
     assert changes.keys() == {field.name for field in dataclasses.fields(Config)}

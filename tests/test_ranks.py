@@ -51,6 +51,9 @@ def normalised() -> dict[str, torch.Tensor]:
     y = layer(x)
     (y * ranks.share(wanted)).square().sum().backward()
     ranks.sum_gradients(layer)
+    layer.momentum = None  # from now on a mean over all minibatches
+    with torch.no_grad():
+        layer(x)
     gradients = {"weight": layer.weight.grad, "bias": layer.bias.grad, "x": x.grad}
     return gradients | {"y": y.detach(), **dict(layer.named_buffers())}
 

@@ -97,6 +97,83 @@ def test_optimisers_of_the_thesis(experiment, kind, rate, extra):
     assert {key: group[key] for key in extra} == extra
 
 
+@pytest.mark.parametrize("name", ["gan", "wgan"])
+def test_the_learning_rate_falls_to_0_in_the_last_share(tmp_path, monkeypatch, name):
+    rates = []
+    step = Trainer.discriminator_step
+
+    def spy(self, *given):
+        rates.append([o.param_groups[0]["lr"] for o in (self.optimizer_g, self.optimizer_d)])
+        return step(self, *given)
+
+    monkeypatch.setattr(Trainer, "discriminator_step", spy)
+    run = tiny.run(tmp_path, tiny.config(name, learning_rate=0.125, rate_decay=0.5, epochs=8 / 3))
+    train(run, DATA, device="cpu", stop_after=5)
+    train(run, DATA, device="cpu")
+    wanted = [0.125] * 5 + [0.125 * left for left in (3 / 4, 2 / 4, 1 / 4)]
+    assert rates == [pytest.approx([rate, rate]) for rate in wanted]
+
+
+def test_a_rate_that_is_recorded_is_changed_in_place(monkeypatch):
+    monkeypatch.setattr(training, "chosen", lambda: {"captured"})
+    made, _ = trainer(learning_rate=0.125, rate_decay=0.25)
+    rates = [o.param_groups[0]["lr"] for o in (made.optimizer_g, made.optimizer_d)]
+    made.set_rate(0.125)
+    assert all(isinstance(rate, torch.Tensor) and rate == 0.0625 for rate in rates)
+
+
+def test_averaged_weights_forget_the_first_updates_faster():
+    made, _ = trainer(ema=0.75)
+    start, values = parameters(made.G), (2.0, 3.0, 5.0)
+    means = {name: weight.clone() for name, weight in start.items()}
+    for steps, value in zip((1, 2, 40), values, strict=True):
+        with torch.no_grad():
+            for weight in made.G.parameters():
+                weight.fill_(value)
+        made.average(steps)
+        decay = {1: 2 / 11, 2: 3 / 12, 40: 0.75}[steps]
+        means = {name: decay * mean + (1 - decay) * value for name, mean in means.items()}
+    for name, mean in made.averaged.named_parameters():
+        torch.testing.assert_close(mean.detach(), means[name])
+
+
+@pytest.mark.parametrize("algorithm", ["wgan_gp", "conditional_wgan_lp"])
+def test_averaged_weights_have_batch_norm_statistics_of_their_own(algorithm):
+    """Training and evaluation mode nearly agree, and the training's random numbers stay."""
+    made, batches = trainer(algorithm, ema=0.5, batch_size=64)
+    with torch.no_grad():
+        for weight in made.averaged.parameters():
+            weight.mul_(3.0)  # far from G's own
+    before, state = weights(made.G), made.generator.get_state()
+    G = made.result(batches, seed=1)
+    assert G is made.averaged and same(weights(made.G), before)
+    assert torch.equal(made.generator.get_state(), state)
+    source = torch.Generator().manual_seed(9)
+    z = batches.noise(512, source)
+    h = batches.captions(512, source) if made.algorithm.conditional else None
+    with torch.no_grad():
+        statistics = weights(G)
+        trained, evaluated = G.train()(z, h), G.eval()(z, h)
+        assert (trained - evaluated).abs().mean() < 0.02 * trained.std()
+        other = made.G.eval()
+        G.load_state_dict(statistics | {n: b for n, b in other.named_buffers()})
+        assert (trained - G.eval()(z, h)).abs().mean() > 0.1 * trained.std()
+
+
+def test_a_run_keeps_averaged_weights_and_its_snapshots_too(tmp_path):
+    plain = tiny.run(tmp_path / "plain", tiny.config(epochs=4, snapshots=(2,)))
+    averaged = tiny.run(tmp_path / "averaged", tiny.config(epochs=4, snapshots=(2,), ema=0.9))
+    for run in (plain, averaged):
+        train(run, DATA, device="cpu")
+    state = torch.load(averaged.checkpoint / "state.pt", weights_only=True)
+    # The training is the same; what is kept of G is not.
+    assert same(state["G"], end_of(plain)[0]) and same(end_of(plain)[1], end_of(averaged)[1])
+    for epoch in (None, 2):
+        a, b = plain.generator(epoch), averaged.generator(epoch)
+        assert not same(parameters(a), parameters(b))
+    assert "G" not in torch.load(plain.checkpoint / "state.pt", weights_only=True)
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_each_step_changes_its_own_network_only(algorithm):
     made, batches = trainer(algorithm)
@@ -397,7 +474,8 @@ def test_a_parent_of_another_width_is_refused_and_leaves_nothing(parent, tmp_pat
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("stop", [3, 4])  # at the end of an epoch, and within one
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, algorithm, stop):
-    config = tiny.config(algorithm, snapshots=(1, 5 / 3))
+    options = {} if algorithm == "gan" else {"ema": 0.9, "rate_decay": 0.9}
+    config = tiny.config(algorithm, snapshots=(1, 5 / 3), **options)
     whole, parts = (tiny.run(tmp_path / name, config) for name in ("whole", "parts"))
     train(whole, DATA, device="cpu")
     train(parts, DATA, device="cpu", stop_after=stop)
