@@ -56,6 +56,7 @@ class Config:
     caption_scale: float = 30.0  # an encoding is multiplied by this for the networks (4.3)
     initialisation: str = "normal"  # or "he", see lib.models.initialise
     precision: str = "fp32"  # or "bf16", see lib.training.Trainer
+    projection: bool = False  # D projects poses onto captions, see lib.models.Discriminator
     ema: float = 0.0  # decay of the average of G's weights that is kept instead of them; 0: none
     rate_decay: float = 0.0  # share of the training, at its end, in which learning_rate falls to 0
     parent: str = ""  # experiment whose trained networks are the warm start (4.3)
@@ -69,6 +70,8 @@ class Config:
                 f"algorithm = {self.algorithm!r} is not known; it is one of "
                 f"{', '.join(ALGORITHMS)}."
             )
+        if self.projection and not ALGORITHMS[self.algorithm].conditional:
+            raise InputError(f"projection is for conditional algorithms, not for {self.algorithm}.")
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise InputError(f"{name} = {getattr(self, name)!r} must be {' or '.join(known)}.")

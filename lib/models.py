@@ -87,6 +87,9 @@ class Discriminator(nn.Module):
         batch_norm: after layers 1 to 5; not with a gradient or Lipschitz penalty (3.3.1).
         sigmoid: ends in a probability; not with a Wasserstein loss.
         features: width relative to the tables.
+        projection: the score has another term, the inner product of the compressed encoding with
+            a projection of layer 4's output (Miyato and Koyama 2018), so that a caption and a pose
+            can match. Not in the thesis, whose D adds up a caption's and a pose's part in layer 5.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class Discriminator(nn.Module):
         batch_norm: bool = True,
         sigmoid: bool = True,
         features: float = 1.0,
+        projection: bool = False,
     ):
         super().__init__()
         self.batch_norm = batch_norm
@@ -108,6 +112,7 @@ class Discriminator(nn.Module):
         self.score = nn.Sequential(
             nn.Conv2d(last, 1, kernel_size=4), nn.Sigmoid() if sigmoid else nn.Identity()
         )  # layer 6
+        self.project = nn.Conv2d(last, COMPRESSED, kernel_size=4) if projection else None
 
     def _layer(self, inputs: int, outputs: int, size: int, stride: int, padding: int) -> nn.Module:
         return nn.Sequential(
@@ -119,11 +124,17 @@ class Discriminator(nn.Module):
     def forward(self, x: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
         """Heatmaps x (B, 17, 64, 64) in [-1, 1] and, when conditional, encodings h (B, 300) to
         scores (B,)."""
-        x = self.layers(x)  # (B, 512, 4, 4)
+        features = joint = self.layers(x)  # (B, 512, 4, 4)
         if self.compress is not None:
-            repeated = self.compress(h)[:, :, None, None].expand(-1, -1, 4, 4)
-            x = torch.cat([x, repeated], dim=1)  # (B, 640, 4, 4)
-        return self.score(self.joint(x)).flatten()  # (B,)
+            h = self.compress(h)  # (B, 128)
+            repeated = h[:, :, None, None].expand(-1, -1, 4, 4)
+            joint = torch.cat([features, repeated], dim=1)  # (B, 640, 4, 4)
+        weighted_sum, sigmoid = self.score
+        score = weighted_sum(self.joint(joint)).flatten()  # (B,)
+        if self.project is not None:
+            match = (self.project(features).flatten(1) * h).sum(dim=1)
+            score = score + match / math.sqrt(COMPRESSED)
+        return sigmoid(score)
 
 
 def _inputs(layer: nn.Conv2d | nn.ConvTranspose2d) -> int:
@@ -168,14 +179,14 @@ def warm_start(network: nn.Module, trained: dict[str, torch.Tensor]) -> None:
     """Copies what a trained unconditional network has into a conditional one (thesis 4.3).
 
     A layer that has grown by the caption's channels (G's first, D's fifth) takes the trained
-    weights for the inputs it had, which come first; its other weights, and the linear layer,
-    stay as they were initialised.
+    weights for the inputs it had, which come first; its other weights, and the linear and the
+    projecting layer, stay as they were initialised.
 
     Raises:
         InputError: the trained network is not the unconditional counterpart of ``network``.
     """
     own = network.state_dict()
-    new = {name for name in own if name.startswith("compress.")}
+    new = {name for name in own if name.startswith(("compress.", "project."))}
     for name in (own.keys() - new) | trained.keys():
         before, after = (tuple(w[name].shape) if name in w else None for w in (trained, own))
         if name in new or not _grown(before, after):

@@ -41,6 +41,7 @@ def networks(config: Config) -> tuple[Generator, Discriminator]:
         batch_norm=algorithm.batch_norm,
         sigmoid=algorithm.sigmoid,
         features=config.features,
+        projection=config.projection,
     )
     return G, D
 

@@ -112,6 +112,7 @@ def test_figure_7_finds_the_same_early_epoch(profile_name):
         ({"momenta": [0.5]}, ["momenta", "two numbers"]),
         ({"momenta": [0.5, 1.0]}, ["momenta", "below 1"]),
         ({"smoothing": 1.5}, ["smoothing = 1.5", "below 1"]),
+        ({"projection": True}, ["conditional", "wgan_gp"]),
         ({"ema": 1.0}, ["ema = 1.0", "below 1"]),
         ({"rate_decay": 1.5}, ["rate_decay = 1.5", "from 0 to 1"]),
         ({"algorithm": "dcgan"}, ["'dcgan'", "conditional_wgan_lp"]),
@@ -193,9 +194,9 @@ def test_an_experiments_table_goes_before_the_common_one(own_profile):
 
 
 def test_identity_counts_all_that_determines_the_result():
-    base = Config("wgan_gp")
+    base = Config("conditional_wgan_lp")
     changes = {
-        "algorithm": "wgan",
+        "algorithm": "conditional_gan",
         "seed": 1,
         "features": 0.5,
         "k": 5,
@@ -214,6 +215,7 @@ def test_identity_counts_all_that_determines_the_result():
         "caption_scale": 1,
         "initialisation": "he",
         "precision": "bf16",
+        "projection": True,
         "ema": 0.999,
         "rate_decay": 0.5,
         "parent": "reduced",

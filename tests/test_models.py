@@ -296,6 +296,27 @@ def test_compressed_encoding_is_replicated_behind_the_features():
             torch.testing.assert_close(joined[:, 512:, row, column], compressed(D, h))
 
 
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_projection_adds_the_inner_product_of_pose_and_caption(sigmoid):
+    D = seeded(Discriminator(True, False, sigmoid, 0.25, projection=True))
+    with torch.no_grad():
+        D.project.weight *= 20  # small weights give small products
+    plain = Discriminator(True, False, sigmoid, 0.25)
+    weights = D.state_dict()
+    plain.load_state_dict({name: weights[name] for name in plain.state_dict()})
+    x, h = inputs_of(D, 3)
+    features = captured(D.joint[0], D, x, h)[:, :128]  # (3, 128, 4, 4) of layer 4
+    with torch.no_grad():
+        window = weights["project.weight"]  # (128, 128, 4, 4)
+        pose = torch.einsum("bchw,kchw->bk", features, window) + weights["project.bias"]
+        inner = (pose * compressed(D, h)).sum(dim=1) / 128**0.5
+        before, after = plain(x, h), D(x, h)
+    if sigmoid:
+        before, after = before.logit(), after.logit()
+    assert (inner.abs() > 1e-3).all()
+    torch.testing.assert_close(after, before + inner, rtol=1e-3, atol=1e-4)
+
+
 # --- initialisation, 4.1 --------------------------------------------------------------------
 
 
@@ -434,6 +455,10 @@ def test_warm_start_of_d_to_the_element(features, batch_norm):
     for name in after.keys() - {grown}:
         assert torch.equal(after[name], trained.get(name, before[name])), name
     assert after.keys() - trained.keys() == {"compress.0.weight", "compress.0.bias"}
+    projecting = Discriminator(True, batch_norm, False, features, projection=True)
+    own = kept(projecting)["project.weight"]
+    warm_start(projecting, trained)
+    assert torch.equal(projecting.project.weight, own)
 
 
 def test_warm_started_networks_compute_what_the_trained_ones_did_when_h_is_cut_off():
