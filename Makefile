@@ -3,13 +3,18 @@
 # make bench     how fast it is here, beside the usual way (minutes; ONLY=quarter for a part)
 #
 # Settings of `make thesis`:
-#   PROFILE=quick|paper|smoke   lengths and widths of the trainings (profiles/*.toml)
+#   PROFILE=quick|paper|...     lengths and widths of the trainings (profiles/*.toml); default: the
+#                               runs of data/published, and quick where those cannot fit: with
+#                               COCO_ZIP, ENCODER or FRESH
+#   RUNS=published              train nothing: with COCO_ZIP, the published runs of COCO
 #   COCO_ZIP=FILE               COCO's annotations archive, instead of the sample data
 #   ENCODER=FILE                a pretrained fastText .bin, instead of one trained on the captions
 #   FRESH=1                     train anew, although finished runs are there
 #   JOBS=2                      notebooks executed side by side (one a core, at most 3)
 
-PROFILE ?= quick
+RUNS ?=
+PROFILE ?= $(if $(filter published,$(RUNS)),published,$(if \
+	$(COCO_ZIP)$(ENCODER)$(filter-out 0,$(FRESH)),quick,published))
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +33,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 thesis: $(READY)
 	@$(BIN)/python -m lib thesis --profile $(PROFILE) $(if $(COCO_ZIP),--coco-zip "$(COCO_ZIP)") \
 		$(if $(ENCODER),--encoder "$(ENCODER)") $(if $(filter-out 0,$(FRESH)),--fresh) \
+		$(if $(filter published,$(RUNS)),--published) \
 		$(if $(JOBS),--jobs $(JOBS))
 
 # Every notebook once with tiny settings, the book with warnings as errors; then the unit tests, and

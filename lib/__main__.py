@@ -115,7 +115,7 @@ def pose(
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("pose.png"),
     number: Annotated[int, typer.Option(min=1, help="How many poses.")] = 6,
     seed: Seed = 0,
-    profile: Profile = "quick",
+    profile: Profile = "published",
     data: Data = "sample",
 ) -> None:
     """Draw poses for a sentence, with the reduced conditional model (notebook 08)."""
@@ -152,7 +152,7 @@ def questionnaire_make(
         str | None,
         typer.Option(help="A conditional model's run; default: conditional_reduced's."),
     ] = None,
-    profile: Profile = "quick",
+    profile: Profile = "published",
     data: Data = "sample",
     seed: Seed = 0,
     questions: Annotated[int, typer.Option(min=1, max=100, help="How many captions.")] = 20,
@@ -201,11 +201,47 @@ def questionnaire_score(
 
 
 @app.command()
+def compact(
+    out: Annotated[Path, typer.Argument(help="The file to write.")],
+    data: Data = "sample",
+) -> None:
+    """Write a smaller copy of prepared data, for a machine that only trains."""
+    from lib.compact import compact as write
+
+    print(f"{out}: {write(data, out) / 1e6:.1f} MB")
+
+
+@app.command()
+def publish(
+    runs: Annotated[list[str], typer.Argument(help="Finished runs: folders, or names.")],
+    data: Annotated[
+        str | None, typer.Option(help="Prepared data; default: those each was trained on.")
+    ] = None,
+) -> None:
+    """Export finished runs to data/published, measure them, describe them there and in README."""
+    from lib import paths, published
+    from lib.data import load
+    from lib.publish import publish as export
+    from lib.runs import Run
+
+    for name in runs:
+        run = Run.open(name)
+        print(paths.shown(export(run, load(data or run.summary["data"]))))
+    published.README.write_text(published.readme(published.README.read_text()))
+    for run in published.shipped("coco"):
+        if run.experiment == "wgan_gp":
+            published.picture(run)
+
+
+@app.command()
 def thesis(
-    profile: Profile = "quick",
+    profile: Profile = "published",
     coco_zip: Zip = None,
     encoder: Encoder = None,
     fresh: Annotated[bool, typer.Option(help="Train anew, whatever is finished.")] = False,
+    published: Annotated[
+        bool, typer.Option(help="Train nothing: take the runs that the repository ships.")
+    ] = False,
     jobs: Annotated[
         int, typer.Option(min=0, help="Notebooks side by side; 0: one a core, at most 3.")
     ] = 0,
@@ -213,7 +249,7 @@ def thesis(
     """Execute every notebook that has changed, build the book, print its first page."""
     from lib.pipeline import make
 
-    print(make(profile, coco_zip, encoder, fresh, jobs))
+    print(make(profile, coco_zip, encoder, fresh, jobs, published))
 
 
 @app.command()

@@ -47,12 +47,13 @@ class Batches:
 
     Args:
         split: training or validation data.
-        config: batch_size, epoch_size, augment, caption_scale, beta and seed are used.
+        config: batch_size, epoch_size, augment, caption_scale, caption_pool, beta and seed are
+            used.
         device: where minibatches are made.
         training: poses are augmented, where the config says so; otherwise they stay as they are.
     Raises:
-        InputError: the algorithm needs captions and the split has none; a minibatch has fewer
-            poses than there are processes.
+        InputError: the algorithm needs captions and the split has none, or not all that the
+            config wants; a minibatch has fewer poses than there are processes.
     """
 
     def __init__(self, split: Split, config: Config, device: torch.device, training: bool = True):
@@ -69,6 +70,12 @@ class Batches:
             self.first = split.pair_first.to(device)
             self.count = split.pair_count.to(device)
             self.vectors = split.vectors.to(device)
+            self.pool = None if config.caption_pool == "all" else split.pair_rows.to(device)
+            if self.pool is None and not split.whole:
+                raise InputError(
+                    "These compact data hold the captions of the pairs only: train with "
+                    "caption_pool=pairs, or on the whole data."
+                )
         self.poses = poses.to(device)
         self._pass, self._order = -1, None
         m = config.batch_size
@@ -142,11 +149,13 @@ class Batches:
         return self.vectors[ranks.share(rows)] * self.config.caption_scale
 
     def _rows(self, number: int, generator: torch.Generator) -> torch.Tensor:
-        return torch.randint(len(self.vectors), (number,), generator=generator, device=self.device)
+        size = len(self.vectors if self.pool is None else self.pool)
+        drawn = torch.randint(size, (number,), generator=generator, device=self.device)
+        return drawn if self.pool is None else self.pool[drawn]
 
     def captions(self, m: int, generator: torch.Generator) -> torch.Tensor:
-        """Scaled encodings (B, 300) of captions drawn from all captions of the split; one may
-        match by chance."""
+        """Scaled encodings (B, 300) of captions drawn from all of the split, or from those of its
+        pairs (``caption_pool``); one may match by chance."""
         return self._scaled(self._rows(m, generator))
 
     def interpolated(self, m: int, generator: torch.Generator) -> torch.Tensor:

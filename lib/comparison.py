@@ -97,10 +97,10 @@ class Comparison:
                 run = experiment.other(name)
             except InputError:
                 continue
-            path = run.folder / "evaluation.json"
-            known = path.exists()  # not beside a published run
+            path = run.evaluation
+            known = path.exists()
             summary = json.loads(path.read_text()) if known else experiment.evaluate(name).summary()
-            self.models[name] = _estimates(summary)
+            self.models[name] = read_estimates(summary)
             self.sizes[name] = summary["n_fake"]
 
     @cached_property
@@ -170,11 +170,11 @@ def seeds(names: dict[str, str], measures: dict[str, str]) -> Table:
     return Table(["", "seeds", *measures], rows)
 
 
-def _estimates(summary: dict[str, float]) -> dict[str, Estimate]:
-    """Estimates as :meth:`lib.evaluation.Evaluation.summary` wrote them."""
+def read_estimates(summary: dict[str, float]) -> dict[str, Estimate]:
+    """Estimates as :meth:`lib.evaluation.Evaluation.summary` wrote them; other entries are left."""
     found = {}
     for name, value in summary.items():
-        if not name.endswith(("_low", "_high")):
+        if isinstance(value, int | float) and not name.endswith(("_low", "_high")):
             ends = (summary.get(f"{name}_{end}", math.nan) for end in ("low", "high"))
             found[name] = Estimate(value, *ends)
     return found

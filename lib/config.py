@@ -30,7 +30,11 @@ NOTEBOOKS = {
 }
 
 
-CHOICES = {"initialisation": ("normal", "he"), "precision": ("fp32", "bf16")}
+CHOICES = {
+    "initialisation": ("normal", "he"),
+    "precision": ("fp32", "bf16"),
+    "caption_pool": ("all", "pairs"),
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Config:
     snapshots: tuple[float, ...] = ()  # epochs after which G is kept
     augment: bool = True  # flip and rotate real poses (3.2)
     caption_scale: float = 30.0  # an encoding is multiplied by this for the networks (4.3)
+    caption_pool: str = "all"  # from which h^ and h~ are drawn: "all" captions, or those of "pairs"
     initialisation: str = "normal"  # or "he", see lib.models.initialise
     precision: str = "fp32"  # or "bf16", see lib.training.Trainer
     projection: bool = False  # D projects poses onto captions, see lib.models.Discriminator

@@ -47,6 +47,14 @@ class Split:
     caption_images: np.ndarray  # (C,) int64
     vectors: torch.Tensor  # (C, 300) float32, not yet times 30; (0, 300) without an encoder
     text: bytes = field(repr=False)  # the captions, utf-8, joined by newlines
+    whole: bool = True  # False: captions of other images than the pairs' were left out
+
+    @cached_property
+    def pair_rows(self) -> torch.Tensor:
+        """Rows of the captions that belong to a pair, pair after pair."""
+        before = self.pair_count.cumsum(0) - self.pair_count
+        total = int(self.pair_count.sum())
+        return torch.arange(total) + (self.pair_first - before).repeat_interleave(self.pair_count)
 
     @cached_property
     def captions(self) -> list[str]:
@@ -81,6 +89,16 @@ class Dataset:
         return text.encoder_for(self.meta, self.train.captions)
 
 
+def described(dataset: Dataset) -> str:
+    """One clause on the data: which, and how many poses and pairs."""
+    kind = {"sample": "generated sample data", "coco": "COCO 2017"}[dataset.source]
+    return (
+        f"{kind} ({len(dataset.train.poses):,} training and {len(dataset.val.poses):,} validation "
+        f"poses, of which {len(dataset.train.pair_pose):,} and {len(dataset.val.pair_pose):,} "
+        "have captions)"
+    )
+
+
 def cache_path(name: str | Path) -> Path:
     """The file of a cache: that of "sample" or "coco", or ``name`` itself where it is a path."""
     if str(name) in ("sample", "coco"):
@@ -103,21 +121,24 @@ def load(name: str | Path = "sample") -> Dataset:
     if meta.get("format") != FORMAT:
         raise InputError(f"{paths.shown(path)} is of another version of the project: {HOW}.")
     with safe_open(path, framework="numpy") as file:
-        train, val = (_load_split(file, split) for split in SPLITS)
+        whole = not meta.get("compact", False)
+        train, val = (_load_split(file, split, whole) for split in SPLITS)
     return Dataset(str(name), meta["source"], train, val, meta["poses_id"], meta["pairs_id"], meta)
 
 
-def _load_split(file, split: str) -> Split:
+def _load_split(file, split: str, whole: bool) -> Split:
     def array(key: str) -> np.ndarray:
         return file.get_tensor(f"{split}.{key}")
 
     plain = ("keypoints", "boxes", "person_ids", "image_ids", "image_sizes", "activity")
     arrays = {key: array(key) for key in (*plain, "caption_images")}
+    arrays["keypoints"] = arrays["keypoints"].astype(np.float32)
     pairs = {key: torch.from_numpy(array(key)) for key in ("pair_pose", "pair_first", "pair_count")}
     return Split(
         poses=torch.from_numpy(fit_to_heatmap(arrays["keypoints"], arrays["boxes"])),
         vectors=torch.from_numpy(array("vectors").astype(np.float32)),
         text=array("captions").tobytes(),
+        whole=whole,
         **arrays,
         **pairs,
     )
@@ -212,7 +233,7 @@ def prepare(
         "poses_id": poses_id,
         "pairs_id": _fingerprint(arrays, texts, poses_id, json.dumps(settings, sort_keys=True)),
     }
-    _save(path, arrays, meta)
+    save(path, arrays, meta)
     say(f"Wrote {paths.shown(path)}.")
     return _summary(path, meta)
 
@@ -265,8 +286,8 @@ def _fingerprint(arrays: dict[str, np.ndarray], keys: tuple[str, ...], *more: st
     return digest.hexdigest()[:16]
 
 
-def _save(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-    """Writes beside ``path`` and moves, so that ``path`` is at no time half written."""
+def save(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+    """Writes a cache beside ``path`` and moves it, so that ``path`` is at no time half written."""
     from safetensors.numpy import save_file
 
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

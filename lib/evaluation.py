@@ -183,14 +183,12 @@ def track(
     """
     coder, known = judges.pose_coder(dataset), dataset.train.poses
     real = coder(through_heatmap(known[_choice(len(known), poses, seed)])).numpy()
-    rows = [row for row in run.metrics if "loss_d" in row]  # one an iteration
-    per_epoch = round(1 / rows[0]["epoch"])
-    # G was kept after whole iterations; at the end of the training it is the run's own.
-    kept = {max(1, round(epoch * per_epoch)): epoch for epoch in run.config.snapshots}
-    kept = {done: epoch for done, epoch in sorted(kept.items()) if done < len(rows)}
+    rows = [row for row in run.metrics if "loss_d" in row]
+    last = rows[-1]["iteration"]
+    kept = {done: epoch for done, epoch in run.kept.items() if done < last}
     found, before = [], 0
-    for done, epoch in (kept | {len(rows): None}).items():
-        losses = [row["loss_d"] for row in rows[before:done]]
+    for done, epoch in (kept | {last: None}).items():  # at the end G is the run's own
+        losses = [row["loss_d"] for row in rows if before < row["iteration"] <= done]
         parts = synthesise_parts(run.generator(epoch), noise(len(real), seed))
         fake = coder(torch.cat([decode(part) for part in parts])).numpy()
         end = rows[-1]["epoch"] if epoch is None else epoch

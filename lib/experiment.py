@@ -2,13 +2,14 @@
 
 import ast
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lib import paths, ranks, runs
 from lib.config import Config, config_for, profile, unknown
-from lib.data import Dataset, load, prepare
+from lib.data import Dataset, described, load, prepare
 from lib.download import fetch_annotations
 from lib.errors import InputError
 from lib.evaluation import Evaluation, evaluate
@@ -138,8 +139,9 @@ class Experiment:
         """The finished run of another experiment, with the same profile and data."""
         return finished_run(name, self.dataset, self.profile)
 
-    def train(self, device: str = "auto") -> Run:
-        """Takes the finished run, goes on with an interrupted one or trains a new one.
+    def train(self, device: str = "auto", deadline: float = math.inf) -> Run:
+        """Takes the finished run, goes on with an interrupted one or trains a new one, until it is
+        finished or, where one is given, the deadline has come (see :func:`lib.training.train`).
 
         Raises:
             InputError: the parent has not been trained yet; or as :func:`lib.training.train`.
@@ -158,7 +160,7 @@ class Experiment:
             parent = runs.parent_of(self.config, self.dataset, self.profile)
             if parent is not None:
                 require(parent, self.profile, self.dataset)
-            train(run, self.dataset, parent, device)
+            train(run, self.dataset, parent, device, deadline=deadline)
         return run
 
     def evaluate(self, name: str | None = None, epoch: float | None = None) -> Evaluation:
@@ -173,8 +175,9 @@ class Experiment:
         conditional = ALGORITHMS[run.config.algorithm].conditional
         poses = None if conditional else profile(self.profile)["evaluation"]["poses"]
         result = evaluate(run, self.dataset, poses, epoch)
-        if epoch is None and run.folder.parent == paths.RUNS:
-            runs.write_json(run.folder / "evaluation.json", result.summary())
+        if epoch is None:
+            run.evaluation.parent.mkdir(parents=True, exist_ok=True)
+            runs.write_json(run.evaluation, result.summary())
         return result
 
     def _repr_markdown_(self) -> str:
@@ -185,7 +188,7 @@ class Experiment:
 
     def note(self) -> "Note":
         """What run the reader sees: length, data, hardware."""
-        return Note(self.profile, describe_data(self.dataset), self.run)
+        return Note(self.profile, described(self.dataset), self.run)
 
 
 def train_run(
@@ -210,16 +213,6 @@ def train_run(
     config = config_for(name, profile).replace(**settings)
     with ranks.joined():
         return Experiment(name, config, load(data), profile, fresh).train(device)
-
-
-def describe_data(dataset: Dataset) -> str:
-    """One clause on the data: which, and how many poses and pairs."""
-    kind = {"sample": "generated sample data", "coco": "COCO 2017"}[dataset.source]
-    return (
-        f"{kind} ({len(dataset.train.poses):,} training and {len(dataset.val.poses):,} validation "
-        f"poses, of which {len(dataset.train.pair_pose):,} and {len(dataset.val.pair_pose):,} "
-        "have captions)"
-    )
 
 
 def _times(number: int) -> str:

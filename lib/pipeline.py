@@ -23,7 +23,7 @@ import psutil
 from lib import paths
 from lib.book_gate import fault
 from lib.config import NOTEBOOKS, config_for, profile
-from lib.data import Dataset, load
+from lib.data import Dataset, described, load
 from lib.errors import InputError
 from lib.experiment import prepare_for
 from lib.progress import Display
@@ -36,6 +36,7 @@ READS = {
     "08_conditional_reduced": ["reduced"],
     "09_conditional_random": ["conditional_reduced"],
     "10_evaluation": [name for name in NOTEBOOKS if name != "conditional_gan"],
+    "12_published": list(NOTEBOOKS),
 }
 # Other files of data/ that a notebook reads: answers and sweeps change the book.
 FILES = {
@@ -213,11 +214,13 @@ def make(
     encoder: Path | None = None,
     fresh: bool = False,
     jobs: int = 0,
+    published: bool = False,
 ) -> Path:
     """Makes the whole thesis: data, notebooks, book.
 
     Args:
         jobs: notebooks executed side by side; 0: as many as there are cores, at most MOST_JOBS.
+        published: train nothing; every run must be there, as those that the repository ships.
     Returns:
         The book's first page.
     Raises:
@@ -245,6 +248,8 @@ def make(
     splits = (dataset.train, dataset.val)
     without_captions = not all(len(s.pair_pose) and len(s.vectors) for s in splits)
     chosen = [name for name in plan if name in CAPTIONLESS or not without_captions]
+    if published:
+        _all_finished(chosen, dataset, profile_name)
     changed = []
 
     def do(name: str) -> None:
@@ -272,6 +277,18 @@ def make(
         page = build_book(bool(changed))
     warn(dataset, profile_name)
     return page
+
+
+def _all_finished(notebooks: list[str], dataset: Dataset, profile_name: str) -> None:
+    """An InputError where a notebook would have to train."""
+    names = [TRAINED[notebook] for notebook in notebooks if notebook in TRAINED]
+    runs = {n: run_for(n, config_for(n, profile_name), dataset, profile_name) for n in names}
+    missing = [name for name, run in runs.items() if not run.finished]
+    if missing:
+        raise InputError(
+            f"No runs of {', '.join(missing)} are published for these data ({described(dataset)}): "
+            "train them with `python -m lib.series`, or leave RUNS=published out."
+        )
 
 
 def build_book(changed: bool = True) -> Path:
@@ -315,8 +332,9 @@ def warn(dataset: Dataset, profile_name: str) -> None:
         return
     for name, gate in GATES.items():
         run = run_for(name, config_for(name, profile_name), dataset, profile_name)
-        path = run.folder / "evaluation.json"
-        if path.exists() and (accuracy := json.loads(path.read_text())["accuracy"]) > gate:
+        if not run.evaluation.exists():
+            continue
+        if (accuracy := json.loads(run.evaluation.read_text())["accuracy"]) > gate:
             print(
                 f"Warning: the 1-NN accuracy of {name} is {accuracy:.1%}, above {gate:.0%}: its "
                 "poses do not look real yet. Train it longer.",

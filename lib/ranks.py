@@ -64,6 +64,11 @@ def wait() -> None:
         dist.barrier()
 
 
+def any_says(flag: bool) -> bool:
+    """Whether the flag is set in one process at least, so that all decide the same."""
+    return flag if world() == 1 else bool(total(torch.tensor(float(flag))))
+
+
 def share(whole: torch.Tensor) -> torch.Tensor:
     """This process's part (B / N, ...) of a minibatch (B, ...); parts may differ by one."""
     return whole.tensor_split(world())[rank()]

@@ -6,7 +6,10 @@
 - ``metrics.jsonl``: losses, a JSON object a line;
 - ``checkpoint-ITERATION/``: weights of G and D (safetensors), optimisers and random state beside;
 - ``snapshot-EPOCH.safetensors``: G at a named epoch;
-- ``summary.json``: length, time, hardware and versions; it is there once the run is finished.
+- ``summary.json``: length, time, hardware and versions; it is there once the run is finished;
+- ``evaluation.json``: the measures of 4.4.2.
+
+A run that the repository ships (:mod:`lib.publish`) has its weights beside these files.
 """
 
 import contextlib
@@ -16,6 +19,7 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +138,22 @@ class Run:
             rows.append(row)
         return rows
 
+    @property
+    def iterations(self) -> int:
+        """How many are done and checkpointed."""
+        if self.finished:
+            return self.summary["iterations"]
+        return int(self.checkpoint.name.rpartition("-")[2]) if self.checkpoint else 0
+
+    @property
+    def kept(self) -> dict[int, float]:
+        """Iterations after which G was kept, each with its epoch's name in the settings."""
+        first = self.metrics[0]
+        per_epoch = round(first["iteration"] / first["epoch"])
+        epochs = sorted(self.config.snapshots)
+        found = {max(1, round(epoch * per_epoch)): epoch for epoch in epochs}
+        return {i: e for i, e in found.items() if (self.folder / snapshot_name(e)).exists()}
+
     def final_losses(self, share: float = 0.1) -> dict[str, float]:
         """Each loss's mean over the last tenth (``share``) of the training."""
         rows = self.metrics
@@ -150,7 +170,7 @@ class Run:
     def generator(self, epoch: float | None = None) -> Generator:
         """G in evaluation mode, at the end of the run or at a named epoch."""
         G = networks(self.config)[0]
-        path = self._weights("generator") if epoch is None else self.folder / _snapshot_name(epoch)
+        path = self._weights("generator") if epoch is None else self.folder / snapshot_name(epoch)
         load_weights(G, path)
         return G.eval()
 
@@ -161,11 +181,18 @@ class Run:
         return D.eval()
 
     def _weights(self, network: str) -> Path:
-        if self.checkpoint is None:
-            raise InputError(
-                f"{paths.shown(self.folder)} has no checkpoint: delete it and train again."
-            )
-        return self.checkpoint / f"{network}.safetensors"
+        return (self.checkpoint or self.folder) / f"{network}.safetensors"
+
+    @property
+    def published(self) -> bool:
+        """Whether the repository ships it: nothing is written there by those who only read it."""
+        return self.folder.parent == paths.PUBLISHED
+
+    @property
+    def evaluation(self) -> Path:
+        """Where the measures taken on this machine are."""
+        folder = paths.RUNS / self.folder.name if self.published else self.folder
+        return folder / "evaluation.json"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -195,7 +222,7 @@ class Run:
         both = [
             epoch
             for epoch in set(self.config.snapshots) & set(other.config.snapshots)
-            if all((run.folder / _snapshot_name(epoch)).exists() for run in (self, other))
+            if all((run.folder / snapshot_name(epoch)).exists() for run in (self, other))
         ]
         if not both:
             raise InputError(
@@ -226,7 +253,7 @@ class Run:
             shutil.rmtree(old)
 
     def save_snapshot(self, epoch: float, G) -> None:
-        save_network(G, self.folder / _snapshot_name(epoch))
+        save_network(G, self.folder / snapshot_name(epoch))
 
     def append_metrics(self, rows: list[dict]) -> None:
         with (self.folder / "metrics.jsonl").open("a") as file:
@@ -268,9 +295,19 @@ class Reader(Run):
         yield
 
 
-def save_network(network: torch.nn.Module, path: Path) -> None:
+def save_network(network: torch.nn.Module, path: Path, half: bool = False) -> None:
+    """Writes a network's weights, with ``half`` all but vectors (biases, batch norm) in half
+    precision.
+
+    Raises:
+        InputError: a weight is too large for half precision; the file cannot be written.
+    """
     # A convolution in channels-last order keeps its values, not its strides, in the file.
     weights = {name: w.cpu().contiguous() for name, w in network.state_dict().items()}
+    if half:
+        weights = {name: w.half() if w.ndim > 1 else w for name, w in weights.items()}
+        if not all(w.isfinite().all() for w in weights.values()):
+            raise InputError(f"{paths.shown(path)} has weights too large for half precision.")
     try:
         save_file(weights, path)
     except SafetensorError as error:  # as of a full disk
@@ -281,7 +318,8 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def _snapshot_name(epoch: float) -> str:
+def snapshot_name(epoch: float) -> str:
+    """The file of G as it was after an epoch."""
     return f"snapshot-{epoch:g}.safetensors"
 
 
@@ -311,6 +349,17 @@ def hardware(device: torch.device) -> str:
         model = names[0] if names else model
     cores = torch.get_num_threads()
     return f"{cores} core{'s' if cores > 1 else ''} of {model}"
+
+
+def commit() -> str:
+    """The project's commit, "-dirty" where files differ from it; THESIS_COMMIT where the folder has
+    no history, as on a machine to which only files were copied; "" where nothing is known."""
+    command = ["git", "-C", str(paths.SOURCE), "describe", "--always", "--dirty", "--abbrev=10"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        found = ""
+    return found or os.environ.get("THESIS_COMMIT", "")
 
 
 def data_id(config: Config, dataset: Dataset) -> str:

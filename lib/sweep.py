@@ -220,7 +220,7 @@ def _row(member: Member, fault: str) -> dict[str, Any]:
     row = settings | {"run": member.run.folder.name, "failed": fault}
     if fault:
         return row
-    summary, path = member.run.summary, member.run.folder / "evaluation.json"
+    summary, path = member.run.summary, member.run.evaluation
     numbers = {key: summary[key] for key in ("iterations", "seconds")} | member.run.final_losses()
     measures = json.loads(path.read_text()) if path.exists() else {}
     numbers |= {key: value for key, value in measures.items() if isinstance(value, int | float)}

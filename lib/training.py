@@ -21,7 +21,7 @@ from lib.losses import ALGORITHMS
 from lib.models import Generator, initialise, warm_start
 from lib.progress import Progress
 from lib.ranks import device_for
-from lib.runs import Run, data_id, hardware, networks
+from lib.runs import Run, commit, data_id, hardware, networks
 from lib.steps import chosen, compiled, steps_for
 
 CHECKPOINT_SECONDS = 60  # at the ends of epochs, at the most this often
@@ -254,6 +254,7 @@ def train(
     parent: Run | None = None,
     device: str = "auto",
     stop_after: int | None = None,
+    deadline: float = math.inf,
 ) -> None:
     """Trains a run to its end, from its beginning or from its last checkpoint; together with the
     other processes where several have joined (:mod:`lib.ranks`).
@@ -264,6 +265,7 @@ def train(
         parent: a finished run to start warm from (4.3).
         device: "auto", "cpu", "cuda", ...
         stop_after: stop, unfinished, once this many iterations are done in all.
+        deadline: stop, unfinished, at this time of ``time.monotonic()``.
     Raises:
         InputError: the losses are no longer finite; the parent does not fit; no captions.
     """
@@ -303,7 +305,8 @@ def train(
         progress.update(done)
         if done in snapshots:
             run.save_snapshot(snapshots[done], trainer.result(batches, config.seed + done))
-        stopping = stop_after is not None and done >= stop_after
+        late = deadline < math.inf and ranks.any_says(time.monotonic() > deadline)
+        stopping = late or (stop_after is not None and done >= stop_after)
         if done % per_epoch and done != total and not stopping:
             continue
 
@@ -332,10 +335,12 @@ def train(
             "poses_seen": batches.seen(total),
             "train_poses": len(batches.poses),
             "data": dataset.name,
+            "source": dataset.source,
             "seconds": round(seconds + time.monotonic() - begun, 1),
             "hardware": hardware(where),
             "processes": ranks.world(),
             "torch": torch.__version__,
+            "commit": commit(),
         }
     )
 

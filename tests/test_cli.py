@@ -117,7 +117,9 @@ def test_a_finished_run_is_not_trained_again_unless_asked(call, cache, monkeypat
     _, out, _ = call("train", "wgan", "--data", cache, *SMALL)
     trained = []
     real = experiment.train
-    monkeypatch.setattr(experiment, "train", lambda *args: trained.append(real(*args)))
+    monkeypatch.setattr(
+        experiment, "train", lambda *args, **more: trained.append(real(*args, **more))
+    )
     assert call("train", "wgan", "--data", cache, *SMALL)[:2] == (0, out) and not trained
     assert call("train", "wgan", "--data", cache, *SMALL, "--fresh")[:2] == (0, out)
     assert len(trained) == 1

@@ -163,7 +163,7 @@ def test_error_leaves_the_earlier_cache(prepared, tiny_coco, monkeypatch, stage)
 
         monkeypatch.setattr(os, "replace", fail)
         with pytest.raises(InputError, match="cannot be written.*No space"):
-            data._save(cache, {"a": np.zeros(1)}, {})
+            data.save(cache, {"a": np.zeros(1)}, {})
     assert cache.read_bytes() == before
     assert [p.name for p in cache.parent.iterdir()] == [cache.name]  # no debris
 

@@ -7,8 +7,9 @@ import tiny
 
 from lib import config, experiment, paths, runs
 from lib.config import config_for
+from lib.data import described
 from lib.errors import InputError
-from lib.experiment import Experiment, Note, describe_data, parameters, prepare_for
+from lib.experiment import Experiment, Note, parameters, prepare_for
 
 DATA = tiny.dataset()
 CELL = """profile = "smoke"  # settings
@@ -142,7 +143,7 @@ def test_a_finished_run_is_loaded_not_trained_again(data_at_hand, monkeypatch):
     run = made().train("cpu")
     assert run.finished and run.folder.parent == paths.RUNS
     trained = []
-    monkeypatch.setattr(experiment, "train", lambda *_: trained.append(None))
+    monkeypatch.setattr(experiment, "train", lambda *_, **__: trained.append(None))
     assert made().train("cpu") == run and not trained
     made(seed=1).train("cpu")
     assert trained
@@ -194,7 +195,7 @@ def test_a_finished_run_needs_no_parent_any_more(data_at_hand, monkeypatch):
 
 def test_a_warm_start_is_given_its_parent(data_at_hand, monkeypatch):
     given = []
-    monkeypatch.setattr(experiment, "train", lambda *args: given.append(args))
+    monkeypatch.setattr(experiment, "train", lambda *args, **_: given.append(args))
     chosen = Experiment("conditional_full", config_for("conditional_full", "smoke"), DATA, "smoke")
     parent = runs.run_for("wgan_gp", config_for("wgan_gp", "smoke"), DATA, "smoke")
     parent.folder.mkdir(parents=True)
@@ -223,7 +224,7 @@ def test_note_says_what_run_on_what_data(data_at_hand):
     assert "seed 5" in text and "core" in text
     assert "generated sample data (10 training and 6 validation poses" in text
     assert "of which 10 and 6 have captions" in text
-    own = Note("paper", describe_data(DATA))._repr_markdown_()
+    own = Note("paper", described(DATA))._repr_markdown_()
     assert own.startswith("> **Run with the thesis's own settings.**")
 
 

@@ -1,0 +1,145 @@
+"""The runs that the repository ships, beside the thesis: what they measure, where they are from."""
+
+import dataclasses
+import json
+
+import torch
+from matplotlib.figure import Figure
+from safetensors.torch import load_file
+
+from lib import figures, paths
+from lib.comparison import LABELS, THESIS, Table, read_estimates
+from lib.config import config_for
+from lib.data import Dataset
+from lib.publish import SENTENCES
+from lib.runs import Run, data_id
+from lib.synthesis import caption_grid, noise, synthesise
+
+DATA = {"coco": "COCO 2017", "sample": "sample data"}
+TOLERANCE = 0.005  # of an accuracy or ratio measured on another processor
+README = paths.SOURCE / "README.md"
+MARKS = ("<!-- thesis beside ours -->\n", "<!-- end -->")  # of the table in the README
+
+
+def shipped(data: str | None = None, profile: str | None = "published") -> list[Run]:
+    """The published runs, COCO's first, in the thesis's order.
+
+    Args:
+        data: as :func:`source` says; None for all.
+        profile: only runs with this profile's own settings; None for all.
+    """
+    found = [Run.open(str(path.parent)) for path in paths.PUBLISHED.glob("*/summary.json")]
+    order = list(LABELS)
+    found = [
+        run
+        for run in found
+        if run.experiment in order
+        and data in (None, source(run))
+        and (profile is None or run.config == config_for(run.experiment, profile))
+    ]
+    return sorted(found, key=lambda r: (source(r), order.index(r.experiment), r.folder.name))
+
+
+def source(run: Run) -> str:
+    """The data that it was trained on: "sample" or "coco"."""
+    return run.summary.get("source", run.summary["data"])
+
+
+def measured(run: Run) -> dict:
+    """What was measured of a run when it was published."""
+    return json.loads((run.folder / "evaluation.json").read_text())
+
+
+def beside_the_thesis() -> Table:
+    """Accuracy and ratio of the thesis's model and of all published ones, with their provenance."""
+    head = ["model", "data", "1-NN accuracy", "retrieval ratio", "poses", "training"]
+    head += ["hardware", "seed", "commit"]
+    thesis = [
+        f"**the thesis**: {LABELS['conditional_reduced']}",
+        DATA["coco"],
+        f"{THESIS['accuracy']:.1%}",
+        f"{THESIS['retrieval_ratio']:.3f}",
+        f"{THESIS['n_fake']:,}",
+        "1,000 epochs of 17,326 poses, after 200 of 116,021",
+        *["not stated"] * 3,
+    ]
+    return Table(head, [thesis, *map(_row, shipped())])
+
+
+def _row(run: Run) -> list[str]:
+    found, s = read_estimates(measured(run)), run.summary
+    passes = s["poses_seen"] / s["train_poses"]
+    training = (
+        f"{s['iterations']:,} iterations of {run.config.batch_size} ({passes:.1f} passes over "
+        f"{s['train_poses']:,} poses), {s['seconds'] / 60:.0f} min"
+    )
+    return [
+        LABELS[run.experiment],
+        DATA[source(run)],
+        f"{found['accuracy']:.1%}",
+        f"{found['retrieval_ratio']:.3f}",
+        f"{measured(run)['n_fake']:,}",
+        training,
+        s["hardware"],
+        str(run.config.seed),
+        s.get("commit", ""),
+    ]
+
+
+def ablation(data: str, experiment: str = "wgan_gp") -> Table:
+    """Published runs of one experiment that differ in their settings, and what they measure."""
+    runs = [run for run in shipped(data, None) if run.experiment == experiment]
+    settings = [dataclasses.asdict(run.config) for run in runs]
+    differing = [key for key in settings[0] if len({str(s[key]) for s in settings}) > 1]
+    rows = []
+    for run, own in zip(runs, settings, strict=True):
+        found = read_estimates(measured(run))
+        rows.append([str(own[key]) for key in differing])
+        rows[-1] += [f"{found['accuracy']:.1%}", f"{found['retrieval_ratio']:.3f}"]
+        rows[-1] += [f"{found['coverage']:.1%}", f"{found['visible_fake']:.1f}"]
+    head = [*differing, "1-NN accuracy", "retrieval ratio", "coverage", "visible keypoints"]
+    return Table(head, rows)
+
+
+def reproduced(dataset: Dataset) -> str:
+    """A sentence on whether the published figures came out again on this machine."""
+    gaps = []
+    for run in shipped(dataset.source):
+        if run.evaluation.exists() and _trained_on(run) == data_id(run.config, dataset):
+            here, there = json.loads(run.evaluation.read_text()), measured(run)
+            gaps += [abs(here[name] - there[name]) for name in ("accuracy", "retrieval_ratio")]
+    if not gaps:
+        return "None of the published runs were measured again here."
+    same = "the same figures" if max(gaps) <= TOLERANCE else "other figures"
+    return (
+        f"{len(gaps) // 2} of the published runs were measured again here, from their weights: "
+        f"{same}; accuracies and ratios differ by {max(gaps):.4f} at the most."
+    )
+
+
+def _trained_on(run: Run) -> str:
+    return json.loads((run.folder / "config.json").read_text())["data"]
+
+
+def samples(run: Run, number: int = 24) -> torch.Tensor:
+    """Heatmaps (number, 17, 64, 64) of an unconditional published run."""
+    return synthesise(run.generator(), noise(number, seed=1))
+
+
+def from_sentences(run: Run, rows: int = 4) -> Figure:
+    """Poses of a conditional published run for sentences made up for this project, one a column."""
+    h = load_file(run.folder / "captions.safetensors")["h"]
+    poses = caption_grid(run.generator(), h, rows=rows, seed=1)
+    return figures.pose_grid(poses.flatten(0, 1), columns=len(h), titles=SENTENCES)
+
+
+def picture(run: Run) -> None:
+    """Draws the README's picture, of samples without a caption."""
+    figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png")
+
+
+def readme(text: str) -> str:
+    """The README with the table of the published runs as they are now."""
+    before, rest = text.split(MARKS[0])
+    _, after = rest.split(MARKS[1])
+    return before + MARKS[0] + beside_the_thesis()._repr_markdown_() + "\n" + MARKS[1] + after
