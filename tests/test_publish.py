@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import subprocess
 import time
 
 import pytest
@@ -320,3 +321,27 @@ def test_the_commit_is_git_s_or_what_is_said(monkeypatch, tmp_path):
     assert commit() == "abc"
     monkeypatch.delenv("THESIS_COMMIT")
     assert commit() == ""
+
+
+# --- which runs `make thesis` takes ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ("", "--profile published"),
+        ("FRESH=1", "--profile quick --fresh"),
+        ("FRESH=0", "--profile published"),
+        ("COCO_ZIP=a.zip", '--profile quick --coco-zip "a.zip"'),
+        ("ENCODER=a.bin", '--profile quick --encoder "a.bin"'),
+        ("RUNS=published COCO_ZIP=a.zip", '--profile published --coco-zip "a.zip" --published'),
+        ("PROFILE=paper COCO_ZIP=a.zip", '--profile paper --coco-zip "a.zip"'),
+    ],
+)
+def test_make_takes_published_runs_where_they_can_fit(settings, wanted):
+    command = ["make", "-n", "-o", ".venv/ready", "thesis", *settings.split()]
+    said = subprocess.run(command, cwd=paths.SOURCE, capture_output=True, text=True, check=True)
+    (line,) = [
+        text for text in said.stdout.replace("\\\n", " ").splitlines() if "lib thesis" in text
+    ]
+    assert " ".join(line.split("lib thesis")[1].split()) == wanted
