@@ -38,13 +38,14 @@ READS = {
     "10_evaluation": [name for name in NOTEBOOKS if name != "conditional_gan"],
     "12_published": list(NOTEBOOKS),
 }
-# Other files of data/ that a notebook reads: answers and sweeps change the book.
+# Other files of data/ that a notebook reads: answers, sweeps and what is published change the book.
 FILES = {
     "10_evaluation": (
         "questionnaire/key.json",
         "questionnaire/answers/*.json",
         "sweeps/*/table.csv",
-    )
+    ),
+    "12_published": ("published/*/evaluation.json",),
 }
 # Notebooks that can do without captions.
 CAPTIONLESS = ("01_data_preparation", "02_gan", "03_wgan", "04_wgan_gp", "07_reduced")

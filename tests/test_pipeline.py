@@ -152,6 +152,18 @@ def test_new_answers_to_the_questionnaire_execute_the_evaluation(made):
     assert made() == ["10_evaluation"]
 
 
+def test_where_published_runs_are_asked_for_nothing_is_executed_without_them(made):
+    with pytest.raises(InputError, match="No runs of wgan, wgan_gp are published"):
+        made(published=True)
+    assert not made.executed
+    for name in ("wgan", "wgan_gp"):
+        run = run_for(name, config_for(name, "smoke"), DATA, "smoke")
+        folder = paths.PUBLISHED / run.folder.name
+        folder.mkdir(parents=True)
+        (folder / "summary.json").write_text("{}")
+    assert sorted(made(published=True)) == list(NAMES)
+
+
 def test_every_run_that_a_notebook_reads_is_in_the_table_of_readers():
     for name, stem in NOTEBOOKS.items():
         assert {config_for(name, "paper").parent} - {""} <= set(pipeline.READS.get(stem, [])), stem
