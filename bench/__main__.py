@@ -73,7 +73,7 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of one measurement.")] = 8.0,
 ) -> None:
     """Measure, print the table, write data/bench.json."""
-    prepare_for("quick", None, None)
+    prepare_for("published", None, None)
     length = {"seconds": seconds}
     plans = [  # name, what is measured, its options
         (

@@ -36,7 +36,7 @@ def prepare(
     coco_zip: Zip = None,
     cache: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
     encoder: Encoder = None,
-    profile: Profile = "quick",
+    profile: Profile = "published",
 ) -> None:
     """Make the compact cache from COCO's files, or from generated sample data.
 
@@ -64,7 +64,7 @@ def train(
     changes: Annotated[
         list[str], typer.Option("--set", help="Any setting, as key=value; repeatable.")
     ] = [],  # noqa: B006 typer wants a list
-    profile: Profile = "quick",
+    profile: Profile = "published",
     data: Data = "sample",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     fresh: Annotated[bool, typer.Option(help="Train anew although a run is finished.")] = False,
@@ -266,7 +266,7 @@ def sweep(
             "combination is a run. A list is in brackets: key=[0,0.9],[0.5,0.999] are two values.",
         ),
     ] = [],  # noqa: B006 typer wants a list
-    profile: Profile = "quick",
+    profile: Profile = "published",
     data: Data = "sample",
     name: Annotated[
         str, typer.Option(help="Folder in data/sweeps; default: made of notebook and values.")

@@ -193,7 +193,7 @@ class Experiment:
 
 def train_run(
     name: str,
-    profile: str = "quick",
+    profile: str = "published",
     data: str = "sample",
     device: str = "auto",
     fresh: bool = False,

@@ -210,7 +210,7 @@ def _side_by_side(
 
 
 def make(
-    profile_name: str = "quick",
+    profile_name: str = "published",
     coco_zip: Path | None = None,
     encoder: Path | None = None,
     fresh: bool = False,

@@ -50,7 +50,7 @@ class Member:
 def sweep(
     notebook: str,
     grid: dict[str, list],
-    profile_name: str = "quick",
+    profile_name: str = "published",
     data: str = "sample",
     name: str = "",
     workers: int = 0,

@@ -160,6 +160,16 @@ def test_averaged_weights_have_batch_norm_statistics_of_their_own(algorithm):
         assert (trained - G.eval()(z, h)).abs().mean() > 0.1 * trained.std()
 
 
+def test_the_statistics_are_means_over_all_minibatches():
+    made, batches = trainer(ema=0.5)
+    convolution, norm, _ = made.result(batches, seed=1).layers[0]
+    source = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        drawn = [convolution(batches.noise(4, source)[:, :, None, None]) for _ in range(64)]
+    means = torch.stack([x.mean(dim=(0, 2, 3)) for x in drawn])
+    torch.testing.assert_close(norm.running_mean, means.mean(dim=0))
+
+
 def test_a_run_keeps_averaged_weights_and_its_snapshots_too(tmp_path):
     plain = tiny.run(tmp_path / "plain", tiny.config(epochs=4, snapshots=(2,)))
     averaged = tiny.run(tmp_path / "averaged", tiny.config(epochs=4, snapshots=(2,), ema=0.9))
