@@ -63,8 +63,6 @@ def train_series(
         found[name] = "finished" if run.finished else f"{run.iterations:,} iterations"
         if run.finished and published is not None and ranks.rank() == 0:
             export(run, published)
-        if not run.finished:
-            deadline = -math.inf
     return found
 
 

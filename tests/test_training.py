@@ -137,6 +137,14 @@ def test_averaged_weights_forget_the_first_updates_faster():
         torch.testing.assert_close(mean.detach(), means[name])
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_averaging_counts_the_updates_of_g(tmp_path, monkeypatch, k):
+    counts = []
+    monkeypatch.setattr(Trainer, "average", lambda self, steps: counts.append(steps))
+    train(tiny.run(tmp_path, tiny.config(k=k)), DATA, device="cpu")  # six iterations
+    assert counts == list(range(1, 6 // k + 1))
+
+
 @pytest.mark.parametrize("algorithm", ["wgan_gp", "conditional_wgan_lp"])
 def test_averaged_weights_have_batch_norm_statistics_of_their_own(algorithm):
     """Training and evaluation mode nearly agree, and the training's random numbers stay."""
@@ -162,6 +170,7 @@ def test_averaged_weights_have_batch_norm_statistics_of_their_own(algorithm):
 
 def test_the_statistics_are_means_over_all_minibatches():
     made, batches = trainer(ema=0.5)
+    made.result(batches, seed=2)  # is forgotten
     convolution, norm, _ = made.result(batches, seed=1).layers[0]
     source = torch.Generator().manual_seed(1)
     with torch.no_grad():
