@@ -61,6 +61,7 @@ class Config:
     caption_pool: str = "all"  # from which h^ and h~ are drawn: "all" captions, or those of "pairs"
     initialisation: str = "normal"  # or "he", see lib.models.initialise
     precision: str = "fp32"  # or "bf16", see lib.training.Trainer
+    zero_background: bool = False  # D sees an empty heatmap as 0, see lib.models.Discriminator
     projection: bool = False  # D projects poses onto captions, see lib.models.Discriminator
     ema: float = 0.0  # decay of the average of G's weights that is kept instead of them; 0: none
     rate_decay: float = 0.0  # share of the training, at its end, in which learning_rate falls to 0

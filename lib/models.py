@@ -90,6 +90,9 @@ class Discriminator(nn.Module):
         projection: the score has another term, the inner product of the compressed encoding with
             a projection of layer 4's output (Miyato and Koyama 2018), so that a caption and a pose
             can match. Not in the thesis, whose D adds up a caption's and a pose's part in layer 5.
+        zero_background: layer 1 sees x + 1, so that an empty heatmap is 0 as the padding is. Not in
+            the thesis: its background of -1 is a large constant in every layer, beside which poses
+            differ so little that few units of the upper layers change sides.
     """
 
     def __init__(
@@ -99,9 +102,11 @@ class Discriminator(nn.Module):
         sigmoid: bool = True,
         features: float = 1.0,
         projection: bool = False,
+        zero_background: bool = False,
     ):
         super().__init__()
         self.batch_norm = batch_norm
+        self.zero_background = zero_background
         self.compress = _compress() if conditional else None
         widths = [len(NAMES), *reversed(_widths(features))]
         last = widths[-1]
@@ -124,6 +129,7 @@ class Discriminator(nn.Module):
     def forward(self, x: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
         """Heatmaps x (B, 17, 64, 64) in [-1, 1] and, when conditional, encodings h (B, 300) to
         scores (B,)."""
+        x = x + 1 if self.zero_background else x
         features = joint = self.layers(x)  # (B, 512, 4, 4)
         if self.compress is not None:
             h = self.compress(h)  # (B, 128)

@@ -46,6 +46,7 @@ def networks(config: Config) -> tuple[Generator, Discriminator]:
         sigmoid=algorithm.sigmoid,
         features=config.features,
         projection=config.projection,
+        zero_background=config.zero_background,
     )
     return G, D
 

@@ -217,6 +217,7 @@ def test_identity_counts_all_that_determines_the_result():
         "initialisation": "he",
         "precision": "bf16",
         "caption_pool": "pairs",
+        "zero_background": True,
         "projection": True,
         "ema": 0.999,
         "rate_decay": 0.5,

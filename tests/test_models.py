@@ -296,6 +296,17 @@ def test_compressed_encoding_is_replicated_behind_the_features():
             torch.testing.assert_close(joined[:, 512:, row, column], compressed(D, h))
 
 
+def test_an_empty_heatmap_is_0_to_a_d_with_zero_background():
+    D = seeded(Discriminator(False, False, False, 0.25, zero_background=True))
+    plain = Discriminator(False, False, False, 0.25)
+    plain.load_state_dict(D.state_dict())
+    (x,) = inputs_of(plain, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(D(x), plain(x + 1))
+        assert not torch.allclose(D(x), plain(x))
+    assert (captured(D.layers[0][0], D, torch.full_like(x, -1.0)) == 0).all()
+
+
 @pytest.mark.parametrize("sigmoid", [False, True])
 def test_projection_adds_the_inner_product_of_pose_and_caption(sigmoid):
     D = seeded(Discriminator(True, False, sigmoid, 0.25, projection=True))
