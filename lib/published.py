@@ -90,7 +90,8 @@ def ablation(data: str, experiment: str = "wgan_gp") -> Table:
     """Published runs of one experiment that differ in their settings, and what they measure."""
     runs = [run for run in shipped(data, None) if run.experiment == experiment]
     settings = [dataclasses.asdict(run.config) for run in runs]
-    differing = [key for key in settings[0] if len({str(s[key]) for s in settings}) > 1]
+    told = [key for key in settings[0] if key != "snapshots"] if runs else []
+    differing = [key for key in told if len({str(s[key]) for s in settings}) > 1]
     rows = []
     for run, own in zip(runs, settings, strict=True):
         found = read_estimates(measured(run))
