@@ -653,7 +653,8 @@ def test_devices():
 def test_training_needs_little_more_than_torch():
     code = (
         "import sys, lib.series, lib.training, lib.data, lib.runs, lib.batches, lib.losses, "
-        "lib.models, lib.heatmaps, lib.config; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+        "lib.models, lib.heatmaps, lib.config; "
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=paths.SOURCE, capture_output=True, text=True, check=True
