@@ -278,7 +278,7 @@ def train(
 
     # The weights are drawn from the seed itself: other random numbers for the rest.
     trainer = Trainer(config, where, _generator(where, config.seed + 2**32))
-    done, seconds = 0, 0.0
+    done, seconds, code = 0, 0.0, commit()
     if run.checkpoint is None:
         trainer.initialise(parent)
         run.begin({"data": data_id(config, dataset), "parent_run": parent and parent.folder.name})
@@ -340,7 +340,7 @@ def train(
             "hardware": hardware(where),
             "processes": ranks.world(),
             "torch": torch.__version__,
-            "commit": commit(),
+            "commit": code,
         }
     )
 
