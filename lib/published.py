@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from lib import figures, paths
 from lib.comparison import LABELS, THESIS, Table, read_estimates
-from lib.config import config_for
+from lib.config import Config, config_for
 from lib.data import Dataset
 from lib.publish import SENTENCES
 from lib.runs import Run, data_id
@@ -89,17 +89,18 @@ def _row(run: Run) -> list[str]:
 def ablation(data: str, experiment: str = "wgan_gp") -> Table:
     """Published runs of one experiment that differ in their settings, and what they measure."""
     runs = [run for run in shipped(data, None) if run.experiment == experiment]
-    settings = [dataclasses.asdict(run.config) for run in runs]
-    told = [key for key in settings[0] if key != "snapshots"] if runs else []
-    differing = [key for key in told if len({str(s[key]) for s in settings}) > 1]
+    names = [field.name for field in dataclasses.fields(Config) if field.name != "snapshots"]
+    differing = [n for n in names if len({getattr(run.config, n) for run in runs}) > 1]
     rows = []
-    for run, own in zip(runs, settings, strict=True):
+    for run in sorted(runs, key=lambda run: [getattr(run.config, name) for name in differing]):
         found = read_estimates(measured(run))
-        rows.append([str(own[key]) for key in differing])
-        rows[-1] += [f"{found['accuracy']:.1%}", f"{found['retrieval_ratio']:.3f}"]
-        rows[-1] += [f"{found['coverage']:.1%}", f"{found['visible_fake']:.1f}"]
-    head = [*differing, "1-NN accuracy", "retrieval ratio", "coverage", "visible keypoints"]
-    return Table(head, rows)
+        values = [getattr(run.config, name) for name in differing]
+        row = [f"{v:g}" if isinstance(v, int | float) else str(v) for v in values]
+        row += [f"{run.summary['iterations']:,}", f"{found['accuracy']:.1%}"]
+        row += [f"{found['retrieval_ratio']:.3f}", f"{found['coverage']:.1%}"]
+        rows.append([*row, f"{found['visible_fake']:.1f}"])
+    measures = ["1-NN accuracy", "retrieval ratio", "coverage", "visible keypoints"]
+    return Table([*differing, "iterations", *measures], rows)
 
 
 def reproduced(dataset: Dataset) -> str:
