@@ -228,9 +228,7 @@ def publish(
         run = Run.open(name)
         print(paths.shown(export(run, load(data or run.summary["data"]))))
     published.README.write_text(published.readme(published.README.read_text()))
-    for run in published.shipped("coco"):
-        if run.experiment == "wgan_gp":
-            published.picture(run)
+    published.pictures()
 
 
 @app.command()

@@ -135,9 +135,15 @@ def from_sentences(run: Run, rows: int = 4) -> Figure:
     return figures.pose_grid(poses.flatten(0, 1), columns=len(h), titles=SENTENCES)
 
 
-def picture(run: Run) -> None:
-    """Draws the README's picture, of samples without a caption."""
-    figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png")
+def pictures() -> None:
+    """Draws the README's pictures, where the runs that they are of are published: COCO's samples
+    without captions, and poses for sentences, which COCO's captions at hand are too few for."""
+    for run in shipped():
+        if (source(run), run.experiment) == ("coco", "wgan_gp"):
+            poses = figures.pose_grid(samples(run), columns=8)
+            poses.savefig(paths.PUBLISHED / "samples.png")
+        if (source(run), run.experiment) == ("sample", "conditional_reduced"):
+            from_sentences(run).savefig(paths.PUBLISHED / "sentences.png")
 
 
 def readme(text: str) -> str:
