@@ -314,7 +314,7 @@ def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm):
 def test_the_penalty_of_bf16_is_taken_in_fp32(monkeypatch):
     made, batches = trainer("conditional_wgan_lp", precision="bf16")
     seen = []
-    made.D.score.register_forward_hook(lambda *call: seen.append(call[2].dtype))
+    made.D.score[0].register_forward_hook(lambda *call: seen.append(call[2].dtype))
     made.discriminator_loss(batches.draw(batches.indices(0), made.generator), batches)
     assert seen == [torch.bfloat16] * 3 + [torch.float32]
 
