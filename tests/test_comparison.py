@@ -22,7 +22,7 @@ from lib.sweep import interval
 
 DATA = tiny.dataset()
 NAMES = ("accuracy", "retrieval_ratio", "precision", "recall", "density", "coverage", "copied")
-PAIRED = ("diversity", "visible", "implausible", "retrieval")
+PAIRED = ("accuracy", "diversity", "visible", "implausible", "retrieval")
 
 
 def measures(value: float = 0.5, n: int = 60, **more: Estimate) -> Evaluation:
@@ -109,6 +109,8 @@ def test_every_label_is_that_of_an_experiment_and_the_thesis_s_order_is_kept():
 def test_every_cell_by_hand():
     found = measures().estimates | {
         "accuracy": Estimate(0.6251, 0.6, 0.65),
+        "accuracy_fake": Estimate(0.37, 0.3, 0.4),
+        "accuracy_real": Estimate(0.8802, 0.8, 0.9),
         "retrieval_ratio": Estimate(1.0416, 1, 1.1),
         "density": Estimate(0.987, 0.9, 1.1),
         "diversity_fake": Estimate(123.4),
@@ -130,6 +132,7 @@ def test_every_cell_by_hand():
     }
     assert [show(found) for _, show in FIDELITY] == [
         "62.5% [60.0%, 65.0%]",
+        "37% (88%)",
         "1.042 [1.000, 1.100]",
         "70.0% [60.0%, 80.0%]",
         "30.0% [20.0%, 40.0%]",

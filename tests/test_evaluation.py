@@ -21,7 +21,8 @@ from lib.synthesis import noise, synthesise
 from lib.training import train
 
 UNCONDITIONAL = {
-    "accuracy", "retrieval_real", "retrieval_fake", "retrieval_ratio", "copied",
+    "accuracy", "accuracy_real", "accuracy_fake", "copied",
+    "retrieval_real", "retrieval_fake", "retrieval_ratio",
     "precision", "recall", "density", "coverage", "frechet",
     "visible_real", "visible_fake", "implausible_real", "implausible_fake",
     "diversity_real", "diversity_fake",
@@ -158,6 +159,8 @@ def test_every_measure_equals_one_of_its_own(coder):
     near = np.quantile(matrix(q, t).min(axis=1), 0.01)
     expected = {
         "accuracy": right,
+        "accuracy_real": right[:30],
+        "accuracy_fake": right[30:],
         "retrieval_real": d_r,
         "retrieval_fake": d_g,
         "precision": inside.any(axis=1),
@@ -500,6 +503,8 @@ def made() -> Evaluation:
     two = torch.zeros(2, 17, 3)
     shown = {
         "accuracy": Estimate(0.75, 0.7, 0.8),
+        "accuracy_real": Estimate(0.9, 0.8, 1.0),
+        "accuracy_fake": Estimate(0.6, 0.5, 0.7),
         "retrieval_real": Estimate(2.0, 1.0, 3.0),
         "retrieval_fake": Estimate(2.5, 2.0, 3.0),
         "diversity_real": Estimate(9.0),
@@ -537,7 +542,7 @@ def test_a_summary_holds_numbers_and_ends_of_intervals(made):
         if f"{name}_low" in summary
     }
     assert again == {k: v for k, v in made.estimates.items() if not k.startswith("diversity")}
-    assert len(summary) == 9 + 2 * 7 + 3
+    assert len(summary) == 11 + 2 * 9 + 3
 
 
 def test_the_main_numbers_are_a_table(made):
@@ -545,8 +550,9 @@ def test_the_main_numbers_are_a_table(made):
     assert lines[0] == "| | real | synthesised | perfect |"
     assert set(lines[1]) == {"|", "-"} and all(line.count("|") == 5 for line in lines)
     assert lines[2].endswith("|  | 75.0% [70.0%, 80.0%] | 50% |")
-    assert "| 2.0 [1.0, 3.0] | 2.5 [2.0, 3.0] | equal |" in lines[3]
-    assert "| 9.0 | 8.0 | equal |" in lines[4]
-    assert "| 12.0 [11.0, 13.0] | 11.5 [11.0, 12.0] | equal |" in lines[5]
-    assert "| 4.0% [3.0%, 5.0%] | 12.5% [12.0%, 13.0%] | equal |" in lines[6]
-    assert lines[7] == "| poses | 2 | 1 |  |" and len(lines) == 8
+    assert "| 90.0% [80.0%, 100.0%] | 60.0% [50.0%, 70.0%] | 50% |" in lines[3]
+    assert "| 2.0 [1.0, 3.0] | 2.5 [2.0, 3.0] | equal |" in lines[4]
+    assert "| 9.0 | 8.0 | equal |" in lines[5]
+    assert "| 12.0 [11.0, 13.0] | 11.5 [11.0, 12.0] | equal |" in lines[6]
+    assert "| 4.0% [3.0%, 5.0%] | 12.5% [12.0%, 13.0%] | equal |" in lines[7]
+    assert lines[8] == "| poses | 2 | 1 |  |" and len(lines) == 9
