@@ -29,12 +29,12 @@ NOTEBOOKS = {
     "conditional_gan": "11_conditional_gan",
 }
 
-
 CHOICES = {
     "initialisation": ("normal", "he"),
     "precision": ("fp32", "bf16"),
     "caption_pool": ("all", "pairs"),
 }
+LIMITS = (("features", 8), ("narrowest", 4_096), ("batch_size", 65_536), ("epochs", 1_000_000))
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Config:
     algorithm: str  # a key of lib.losses.ALGORITHMS
     seed: int = 0
     features: float = 1.0  # width of G and D relative to Tables 1 to 4
+    narrowest: int = 1  # channels that every layer of G and D has at least
     k: int = 1  # D steps before each G step
     c: float = 0.01  # D's parameters are clamped to [-c, c] (WGAN)
     lambda_: float = 10.0  # weight of the penalty in D's loss
@@ -81,10 +82,10 @@ class Config:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise InputError(f"{name} = {getattr(self, name)!r} must be {' or '.join(known)}.")
-        for name in ("k", "c", "batch_size", "epochs", "features", "learning_rate"):
+        for name in ("k", "c", "batch_size", "epochs", "features", "narrowest", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} = {getattr(self, name)} must be larger than 0.")
-        for name, most in (("features", 8), ("batch_size", 65_536), ("epochs", 1_000_000)):
+        for name, most in LIMITS:
             if getattr(self, name) > most:
                 raise InputError(f"{name} = {getattr(self, name):g} must be at most {most:,}.")
         if any(epoch <= 0 for epoch in self.snapshots):

@@ -21,8 +21,8 @@ EMPTY = -1.5  # before G's tanh: nearly -1, a heatmap without a keypoint
 WIDTHS = (512, 256, 128, 64)  # G's channels after its layers 1 to 4; D's, in reverse
 
 
-def _widths(features: float) -> list[int]:
-    return [max(1, round(width * features)) for width in WIDTHS]
+def _widths(features: float, narrowest: int) -> list[int]:
+    return [max(narrowest, round(width * features)) for width in WIDTHS]
 
 
 class LeakyReLU(nn.LeakyReLU):
@@ -48,12 +48,14 @@ class Generator(nn.Module):
         conditional: takes a caption's encoding beside the noise.
         features: width relative to the tables; 0.5 gives the reduced models (4.3). The noise and
             the compressed encoding keep their lengths.
+        narrowest: channels that every layer but the last has at least. Not in the thesis, whose
+            narrowest layer, 32 channels of the reduced models, has more than there are keypoints.
     """
 
-    def __init__(self, conditional: bool = False, features: float = 1.0):
+    def __init__(self, conditional: bool = False, features: float = 1.0, narrowest: int = 1):
         super().__init__()
         self.compress = _compress() if conditional else None
-        first, *rest = _widths(features)
+        first, *rest = _widths(features, narrowest)
         self.layers = nn.Sequential(
             self._layer(NOISE + COMPRESSED * conditional, first, stride=1, padding=0),
             *(self._layer(a, b) for a, b in zip([first, *rest], rest, strict=False)),
@@ -87,6 +89,7 @@ class Discriminator(nn.Module):
         batch_norm: after layers 1 to 5; not with a gradient or Lipschitz penalty (3.3.1).
         sigmoid: ends in a probability; not with a Wasserstein loss.
         features: width relative to the tables.
+        narrowest: channels that layers 1 to 5 have at least.
         projection: the score has another term, the inner product of the compressed encoding with
             a projection of layer 4's output (Miyato and Koyama 2018), so that a caption and a pose
             can match. Not in the thesis, whose D adds up a caption's and a pose's part in layer 5.
@@ -101,6 +104,7 @@ class Discriminator(nn.Module):
         batch_norm: bool = True,
         sigmoid: bool = True,
         features: float = 1.0,
+        narrowest: int = 1,
         projection: bool = False,
         zero_background: bool = False,
     ):
@@ -108,7 +112,7 @@ class Discriminator(nn.Module):
         self.batch_norm = batch_norm
         self.zero_background = zero_background
         self.compress = _compress() if conditional else None
-        widths = [len(NAMES), *reversed(_widths(features))]
+        widths = [len(NAMES), *reversed(_widths(features, narrowest))]
         last = widths[-1]
         self.layers = nn.Sequential(
             *(self._layer(a, b, 4, 2, 1) for a, b in zip(widths, widths[1:], strict=False))

@@ -39,12 +39,13 @@ from lib.models import Discriminator, Generator
 def networks(config: Config) -> tuple[Generator, Discriminator]:
     """G and D as an algorithm wants them (3.3.1, 3.3.2), not initialised."""
     algorithm = ALGORITHMS[config.algorithm]
-    G = Generator(conditional=algorithm.conditional, features=config.features)
+    G = Generator(algorithm.conditional, config.features, config.narrowest)
     D = Discriminator(
         conditional=algorithm.conditional,
         batch_norm=algorithm.batch_norm,
         sigmoid=algorithm.sigmoid,
         features=config.features,
+        narrowest=config.narrowest,
         projection=config.projection,
         zero_background=config.zero_background,
     )

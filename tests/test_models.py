@@ -190,6 +190,14 @@ def test_other_widths():
     ]  # fmt: skip
 
 
+def test_no_layer_is_narrower_than_the_narrowest():
+    G, D = (kind(features=0.25, narrowest=32) for kind in (Generator, Discriminator))
+    found = [c.out_channels for c in G.modules() if isinstance(c, nn.ConvTranspose2d)]
+    assert found == [128, 64, 32, 32, 17]
+    found = [c.out_channels for c in D.modules() if isinstance(c, nn.Conv2d)]
+    assert found == [32, 32, 64, 128, 128, 1]
+
+
 def test_leaky_relus_have_slope_0_2():
     for network in (Generator(conditional=True), Discriminator(conditional=True)):
         slopes = [m.negative_slope for m in network.modules() if isinstance(m, nn.LeakyReLU)]
