@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from bench.measure import peak, step
 from lib.batches import Batches
-from lib.config import Config, config_for
+from lib.config import LABELS, Config, config_for
 from lib.data import Split, load
 from lib.ranks import device_for
 from lib.runs import hardware
@@ -25,13 +25,7 @@ from lib.steps import steps_for
 from lib.training import Trainer
 
 SEVEN = {  # experiment to the poses of an epoch, with COCO's own archive (4.1, 4.3)
-    "gan": 116_021,
-    "wgan": 116_021,
-    "wgan_gp": 116_021,
-    "reduced": 116_021,
-    "conditional_full": 17_326,
-    "conditional_reduced": 17_326,
-    "conditional_random": 17_326,
+    name: 17_326 if name.startswith("conditional") else 116_021 for name in LABELS
 }
 WAYS = ("", "captured", "compiled", "compiled captured")
 CHECKED = 12  # iterations whose losses are compared

@@ -10,21 +10,12 @@ import pandas as pd
 
 from lib import evaluation, paths, sweep
 from lib.alignment import Alignment
-from lib.config import profile
+from lib.config import LABELS, profile
 from lib.errors import InputError
 from lib.evaluation import Evaluation
 from lib.experiment import Experiment
 from lib.intervals import Estimate
 
-LABELS = {  # experiments in the order of the thesis
-    "gan": "GAN",
-    "wgan": "WGAN",
-    "wgan_gp": "WGAN-GP",
-    "reduced": "WGAN-GP, reduced",
-    "conditional_full": "conditional, full, warm start",
-    "conditional_reduced": "conditional, reduced, warm start",
-    "conditional_random": "conditional, reduced, random start",
-}
 CONDITIONAL = [name for name in LABELS if name.startswith("conditional")]
 THESIS = {"accuracy": 0.667, "retrieval_ratio": 1.041, "n_fake": 17_326}  # 4.4.2
 

@@ -17,7 +17,7 @@ from lib import paths
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
 
-# Each experiment of the thesis, the notebook that runs it, and its name in sentences.
+# Each experiment, and the notebook that runs it.
 NOTEBOOKS = {
     "gan": "02_gan",
     "wgan": "03_wgan",
@@ -27,6 +27,15 @@ NOTEBOOKS = {
     "conditional_reduced": "08_conditional_reduced",
     "conditional_random": "09_conditional_random",
     "conditional_gan": "11_conditional_gan",
+}
+LABELS = {  # those of the thesis, in its order, as tables call them
+    "gan": "GAN",
+    "wgan": "WGAN",
+    "wgan_gp": "WGAN-GP",
+    "reduced": "WGAN-GP, reduced",
+    "conditional_full": "conditional, full, warm start",
+    "conditional_reduced": "conditional, reduced, warm start",
+    "conditional_random": "conditional, reduced, random start",
 }
 
 CHOICES = {

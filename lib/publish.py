@@ -23,15 +23,6 @@ from lib.losses import ALGORITHMS
 from lib.ranks import device_for
 from lib.runs import Run, commit, hardware, save_network, snapshot_name, write_json
 
-SEVEN = (  # the thesis's trainings
-    "gan",
-    "wgan",
-    "wgan_gp",
-    "reduced",
-    "conditional_full",
-    "conditional_reduced",
-    "conditional_random",
-)
 PARENTS = ("wgan_gp", "reduced")  # whose D is a start for others
 ROWS = 2_000  # windows of iterations, at the most, over which losses are averaged
 SENTENCES = (  # of no data set

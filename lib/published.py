@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 from lib import figures, paths
-from lib.comparison import LABELS, THESIS, Table, read_estimates
-from lib.config import Config, config_for
+from lib.comparison import THESIS, Table, read_estimates
+from lib.config import LABELS, Config, config_for
 from lib.data import Dataset
 from lib.publish import SENTENCES
 from lib.runs import Run, data_id

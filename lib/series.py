@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 from lib import ranks
-from lib.config import NOTEBOOKS, config_for, unknown
+from lib.config import LABELS, NOTEBOOKS, config_for, unknown
 from lib.data import Dataset, load
 from lib.errors import InputError
 from lib.experiment import Experiment
-from lib.publish import SEVEN, export
+from lib.publish import export
 
 
 def in_order(names: list[str], profile: str) -> list[str]:
@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("cache", help="prepared data: sample, coco, or a cache's path")
     parser.add_argument("--profile", default="published", help="a file of profiles/")
-    parser.add_argument("--only", nargs="+", default=list(SEVEN), help="default: all seven")
+    parser.add_argument("--only", nargs="+", default=list(LABELS), help="default: all seven")
     parser.add_argument("--minutes", type=float, default=math.inf, help="the budget of time")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     parser.add_argument("--published", type=Path, help="export finished runs to this folder")

@@ -13,8 +13,8 @@ import torch
 
 from lib import comparison, evaluation, paths
 from lib.alignment import Alignment
-from lib.comparison import ALIGNMENT, FIDELITY, LABELS, VARIETY, Comparison, Table, seeds
-from lib.config import NOTEBOOKS
+from lib.comparison import ALIGNMENT, FIDELITY, VARIETY, Comparison, Table, seeds
+from lib.config import LABELS, NOTEBOOKS
 from lib.errors import InputError
 from lib.evaluation import Evaluation
 from lib.intervals import Estimate
