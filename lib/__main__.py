@@ -217,6 +217,9 @@ def publish(
     data: Annotated[
         str | None, typer.Option(help="Prepared data; default: those each was trained on.")
     ] = None,
+    all_poses: Annotated[
+        bool, typer.Option(help="Measure once more, with as many poses as there are real ones.")
+    ] = False,
 ) -> None:
     """Export finished runs to data/published, measure them, describe them there and in README."""
     from lib import paths, published
@@ -226,7 +229,7 @@ def publish(
 
     for name in runs:
         run = Run.open(name)
-        print(paths.shown(export(run, load(data or run.summary["data"]))))
+        print(paths.shown(export(run, load(data or run.summary["data"]), all_poses)))
     published.README.write_text(published.readme(published.README.read_text()))
     published.pictures()
 

@@ -17,6 +17,7 @@ from lib.compact import compact
 from lib.config import Config
 from lib.data import load
 from lib.errors import InputError
+from lib.evaluation import evaluate
 from lib.experiment import Experiment
 from lib.runs import Run, commit, run_for
 from lib.training import train
@@ -182,11 +183,17 @@ def test_tables_of_published_runs(cache):
     other.train("cpu")
     assert published.reproduced(cache) == "None of the published runs were measured again here."
     for run in (experiment("gan", cache).run, experiment("reduced", cache).run, other.run):
-        publish.publish(run, cache)
+        publish.publish(run, cache, all_poses=run.experiment == "gan")
     assert [run.experiment for run in published.shipped()] == ["gan", "reduced"]
     assert len(published.shipped("coco", None)) == 3 and not published.shipped("sample")
     table = published.beside_the_thesis()
-    thesis, gan, reduced = table.rows
+    thesis, _, gan, reduced = table.rows
+    assert gan[4] == f"{len(cache.train.poses):,}" != reduced[4] == "8"
+    stored = published.measured(published.shipped()[0])
+    whole = evaluate(published.shipped()[0], cache, None).summary()
+    assert stored["all_poses"] == whole and gan[3].startswith(f"{whole['retrieval_ratio']:.3f} [")
+    card = (published.shipped()[0].folder / "README.md").read_text()
+    assert f"| accuracy, all poses | {whole['accuracy']:.4g} |" in card
     assert thesis[2:5] == ["66.7%", "1.041", "17,326"]
     found = published.measured(published.shipped()[1])
     assert reduced[:2] == ["WGAN-GP, reduced", "COCO 2017"]
