@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 from lib import figures, paths
-from lib.comparison import THESIS, Table, read_estimates
+from lib.comparison import OPTIONS, THESIS, Table, read_estimates
 from lib.config import LABELS, Config, config_for
 from lib.data import Dataset
 from lib.publish import SENTENCES
@@ -89,20 +89,24 @@ def _row(run: Run, summary: dict) -> list[str]:
 
 
 def ablation(data: str, experiment: str = "wgan_gp") -> Table:
-    """Published runs of one experiment that differ in their settings, and what they measure."""
+    """Published runs of one experiment that differ in their settings, and what they measure.
+
+    Runs of the same length stand together, the shortest first.
+    """
     runs = [run for run in shipped(data, None) if run.experiment == experiment]
-    names = [field.name for field in dataclasses.fields(Config) if field.name != "snapshots"]
-    differing = [n for n in names if len({getattr(run.config, n) for run in runs}) > 1]
+    names = {field.name for field in dataclasses.fields(Config)} - {"snapshots", "epochs"}
+    names = {name for name in names if len({getattr(run.config, name) for run in runs}) > 1}
+    differing = [field.name for field in dataclasses.fields(Config) if field.name in names]
+
+    def settings(run: Run) -> list:
+        return [run.summary["iterations"], *(getattr(run.config, name) for name in differing)]
+
     rows = []
-    for run in sorted(runs, key=lambda run: [getattr(run.config, name) for name in differing]):
-        found = read_estimates(measured(run))
-        values = [getattr(run.config, name) for name in differing]
-        row = [f"{v:g}" if isinstance(v, int | float) else str(v) for v in values]
-        row += [f"{run.summary['iterations']:,}", f"{found['accuracy']:.1%}"]
-        row += [f"{found['retrieval_ratio']:.3f}", f"{found['coverage']:.1%}"]
-        rows.append([*row, f"{found['visible_fake']:.1f}"])
-    measures = ["1-NN accuracy", "retrieval ratio", "coverage", "visible keypoints"]
-    return Table([*differing, "iterations", *measures], rows)
+    for run in sorted(runs, key=settings):
+        found, values = read_estimates(measured(run)), settings(run)
+        row = [f"{v:g}" if isinstance(v, float) else str(v) for v in values]
+        rows.append([*row, *(show(found) for _, show in OPTIONS)])
+    return Table(["iterations", *differing, *(title for title, _ in OPTIONS)], rows)
 
 
 def reproduced(dataset: Dataset) -> str:

@@ -201,7 +201,11 @@ def test_tables_of_published_runs(cache):
     assert reduced[5] == "16 × 4, 2.0, 0 min" and reduced[7] == f"0, {commit()[:7]}"
     assert "core" in reduced[6] and all(len(row) == len(table.head) for row in table.rows)
     differing = published.ablation("coco", "reduced")
-    assert differing.head[0] == "ema" and [row[0] for row in differing.rows] == ["0", "0.5"]
+    iterations = published.shipped()[1].summary["iterations"]
+    assert differing.head[:3] == ["iterations", "ema", "1-NN accuracy"]
+    assert [row[:2] for row in differing.rows] == [[str(iterations), "0"], [str(iterations), "0.5"]]
+    assert differing.rows[0][2].startswith(f"{found['accuracy']:.1%} [")
+    assert all(len(row) == len(differing.head) for row in differing.rows)
     own = experiment("reduced", cache)
     own.run.delete()
     own.evaluate()
