@@ -152,8 +152,9 @@ def test_a_published_run_is_found_measured_and_described(cache):
         own = experiment(name, cache)
         trained = own.run
         assert not trained.published
-        folder = publish.publish(trained, cache)
+        folder = publish.publish(trained, cache, all_poses=name == "conditional_reduced")
         stored = json.loads((folder / "evaluation.json").read_text())
+        assert "all_poses" not in stored  # a conditional model's are all of them anyway
         assert 0 <= stored["accuracy"] <= 1 and stored["measured_with"]["torch"]
         trained.delete()
         assert own.run.folder == folder and own.run.published and own.train() == own.run
@@ -179,7 +180,7 @@ def test_a_published_run_is_found_measured_and_described(cache):
 def test_tables_of_published_runs(cache):
     series.train_series(["gan", "reduced"], cache, "published", device="cpu")
     other = experiment("reduced", cache)
-    other = dataclasses.replace(other, config=other.config.replace(ema=0.5))
+    other = dataclasses.replace(other, config=other.config.replace(ema=0.5, epochs=1))
     other.train("cpu")
     assert published.reproduced(cache) == "None of the published runs were measured again here."
     for run in (experiment("gan", cache).run, experiment("reduced", cache).run, other.run):
@@ -201,10 +202,11 @@ def test_tables_of_published_runs(cache):
     assert reduced[5] == "16 × 4, 2.0, 0 min" and reduced[7] == f"0, {commit()[:7]}"
     assert "core" in reduced[6] and all(len(row) == len(table.head) for row in table.rows)
     differing = published.ablation("coco", "reduced")
-    iterations = published.shipped()[1].summary["iterations"]
+    iterations = [run.summary["iterations"] for run in (other.run, published.shipped()[1])]
     assert differing.head[:3] == ["iterations", "ema", "1-NN accuracy"]
-    assert [row[:2] for row in differing.rows] == [[str(iterations), "0"], [str(iterations), "0.5"]]
-    assert differing.rows[0][2].startswith(f"{found['accuracy']:.1%} [")
+    shown = zip(map(str, iterations), ["0.5", "0"], strict=True)
+    assert [tuple(row[:2]) for row in differing.rows] == list(shown) and iterations[1] > 4
+    assert differing.rows[1][2].startswith(f"{found['accuracy']:.1%} [")
     assert all(len(row) == len(differing.head) for row in differing.rows)
     own = experiment("reduced", cache)
     own.run.delete()
@@ -323,8 +325,11 @@ def test_publish_and_compact_from_the_command_line(cache, monkeypatch, tmp_path,
     monkeypatch.setattr(published, "pictures", lambda: drawn.append(True))
     series.train_series(["gan"], cache, "published", device="cpu")
     name = experiment("gan", cache).run.folder.name
-    cli.app(["publish", name], standalone_mode=False)
+    cli.app(["publish", name, "--all-poses"], standalone_mode=False)
     assert (paths.PUBLISHED / name / "README.md").exists() and drawn
+    assert published.measured(published.shipped()[0])["all_poses"]["n_fake"] == len(
+        cache.train.poses
+    )
     text = published.README.read_text()
     assert (
         text.startswith("before\n") and text.endswith("\nafter") and "| GAN | COCO 2017 |" in text

@@ -53,6 +53,16 @@ def test_weights_that_are_kept_are_those_that_were(trained, tmp_path):
         assert torch.equal(other.state_dict()[name], weight), name
 
 
+def test_networks_have_the_settings_widths():
+    config = tiny.config("conditional_wgan_lp", features=0.0625, narrowest=8, projection=True)
+    G, D = networks(config.replace(zero_background=True))
+    widths = [m.out_channels for m in G.modules() if isinstance(m, torch.nn.ConvTranspose2d)]
+    assert widths == [32, 16, 8, 8, 17]
+    widths = [m.out_channels for m in D.layers.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert widths == [8, 8, 16, 32]
+    assert D.zero_background and D.project is not None
+
+
 def test_networks_are_taken_for_use(trained):
     for network in (trained.generator(), trained.discriminator()):
         assert not network.training
