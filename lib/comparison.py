@@ -52,7 +52,7 @@ def _beside(name: str, spec: str) -> Callable[[dict[str, Estimate]], str]:
 
 FIDELITY: list[Column] = [
     ("1-NN accuracy", _shown("accuracy", ".1%")),
-    ("of synthesised poses (of real ones)", _beside("accuracy", ".0%")),
+    ("synthesised (real)", _beside("accuracy", ".0%")),
     ("retrieval ratio", _shown("retrieval_ratio", ".3f")),
     ("precision", _shown("precision", ".1%")),
     ("recall", _shown("recall", ".1%")),

@@ -91,22 +91,28 @@ def _row(run: Run, summary: dict) -> list[str]:
 def ablation(data: str, experiment: str = "wgan_gp") -> Table:
     """Published runs of one experiment that differ in their settings, and what they measure.
 
-    Runs of the same length stand together, the shortest first.
+    Of the settings in which they differ, those that are not at their default are named. Runs of
+    the same length stand together, the shortest first.
     """
     runs = [run for run in shipped(data, None) if run.experiment == experiment]
-    names = {field.name for field in dataclasses.fields(Config)} - {"snapshots", "epochs"}
-    names = {name for name in names if len({getattr(run.config, name) for run in runs}) > 1}
-    differing = [field.name for field in dataclasses.fields(Config) if field.name in names]
-
-    def settings(run: Run) -> list:
-        return [run.summary["iterations"], *(getattr(run.config, name) for name in differing)]
-
+    fields = [f for f in dataclasses.fields(Config) if f.name not in ("snapshots", "epochs")]
+    differing = [f for f in fields if len({getattr(run.config, f.name) for run in runs}) > 1]
     rows = []
-    for run in sorted(runs, key=settings):
-        found, values = read_estimates(measured(run)), settings(run)
-        row = [f"{v:g}" if isinstance(v, float) else str(v) for v in values]
+    for run in runs:
+        found, config = read_estimates(measured(run)), run.config
+        own = [f.name for f in differing if getattr(config, f.name) != f.default]
+        named = [_named(name, getattr(config, name)) for name in own]
+        row = [f"{run.summary['iterations']:,}", ", ".join(named)]
         rows.append([*row, *(show(found) for _, show in OPTIONS)])
-    return Table(["iterations", *differing, *(title for title, _ in OPTIONS)], rows)
+    rows.sort(key=lambda row: (int(row[0].replace(",", "")), row[1]))
+    return Table(["iterations", "settings", *(title for title, _ in OPTIONS)], rows)
+
+
+def _named(name: str, value: object) -> str:
+    """A setting in words: "narrowest 32", "zero_background", "no augment"."""
+    if isinstance(value, bool):
+        return name if value else f"no {name}"
+    return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
 
 
 def reproduced(dataset: Dataset) -> str:
