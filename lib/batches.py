@@ -12,6 +12,7 @@ from lib.config import Config
 from lib.data import Split
 from lib.errors import InputError
 from lib.heatmaps import augment, render
+from lib.keypoint_models import relative
 from lib.losses import ALGORITHMS, interpolate
 from lib.models import NOISE
 
@@ -25,7 +26,8 @@ def from_network(output: torch.Tensor) -> torch.Tensor:
 class Batch:
     """This process's share of a minibatch of m poses; all of it, where there is one process.
 
-    Real poses x (B, 17, 64, 64) in [-1, 1]; encodings h of their captions and mismatching ones
+    Real poses x as D reads them, heatmaps (B, 17, 64, 64) in [-1, 1] or keypoints (B, 17, 3)
+    (:func:`lib.keypoint_models.relative`); encodings h of their captions and mismatching ones
     h_hat, (B, 300) each and scaled, or None for an unconditional model.
     """
 
@@ -53,7 +55,8 @@ class Batches:
         training: poses are augmented, where the config says so; otherwise they stay as they are.
     Raises:
         InputError: the algorithm needs captions and the split has none, or not all that the
-            config wants; a minibatch has fewer poses than there are processes.
+            config wants; a minibatch has fewer poses than there are processes, or than batch norm
+            needs.
     """
 
     def __init__(self, split: Split, config: Config, device: torch.device, training: bool = True):
@@ -80,6 +83,11 @@ class Batches:
         self._pass, self._order = -1, None
         m = config.batch_size
         least = m if config.epoch_size or not training else len(poses) % m or m
+        if training and config.networks == "keypoints" and least < 2:
+            raise InputError(
+                "Batch norm of networks=keypoints needs at least two poses in every minibatch: "
+                "choose another batch_size."
+            )
         if least < ranks.world():
             raise InputError(
                 f"A minibatch of {least} poses cannot be shared among {ranks.world()} processes: "
@@ -138,7 +146,9 @@ class Batches:
         m, poses = len(indices), self.poses[indices]
         if self.training and self.config.augment:
             poses = augment(poses, generator)
-        x = render(ranks.share(poses), low=-1.0)  # as the networks see heatmaps (3.3.1)
+        real = ranks.share(poses)
+        # Heatmaps as the networks see them (3.3.1), or keypoints.
+        x = render(real, low=-1.0) if self.config.networks == "heatmaps" else relative(real)
         if not self.conditional:
             return Batch(m, x)
         draw = torch.rand(m, generator=generator, device=self.device)

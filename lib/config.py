@@ -39,6 +39,7 @@ LABELS = {  # those of the thesis, in its order, as tables call them
 }
 
 CHOICES = {
+    "networks": ("heatmaps", "keypoints"),
     "initialisation": ("normal", "he"),
     "precision": ("fp32", "bf16"),
     "caption_pool": ("all", "pairs"),
@@ -53,6 +54,7 @@ class Config:
     algorithm: str  # a key of lib.losses.ALGORITHMS
     seed: int = 0
     features: float = 1.0  # width of G and D relative to Tables 1 to 4
+    networks: str = "heatmaps"  # what G makes and D reads; "keypoints": lib.keypoint_models
     narrowest: int = 1  # channels that every layer of G and D has at least
     k: int = 1  # D steps before each G step
     c: float = 0.01  # D's parameters are clamped to [-c, c] (WGAN)
@@ -60,6 +62,7 @@ class Config:
     alpha: float = 1.0  # weight of mismatching captions in D's loss, equation 8
     beta: float = 0.5  # interpolation of two encodings, equation 7
     learning_rate: float = 5.0e-4  # of both networks
+    rate_g: float = 1.0  # factor of learning_rate for G
     momenta: tuple[float, ...] = (0.5, 0.999)  # first and second, of Adam
     smoothing: float = 0.99  # of RMSProp (WGAN)
     batch_size: int = 128  # m, poses a minibatch
@@ -69,7 +72,7 @@ class Config:
     augment: bool = True  # flip and rotate real poses (3.2)
     caption_scale: float = 30.0  # an encoding is multiplied by this for the networks (4.3)
     caption_pool: str = "all"  # from which h^ and h~ are drawn: "all" captions, or those of "pairs"
-    initialisation: str = "normal"  # or "he", see lib.models.initialise
+    initialisation: str = "normal"  # or "he", see lib.weights.initialise
     precision: str = "fp32"  # or "bf16", see lib.training.Trainer
     zero_background: bool = False  # D sees an empty heatmap as 0, see lib.models.Discriminator
     projection: bool = False  # D projects poses onto captions, see lib.models.Discriminator
@@ -91,7 +94,18 @@ class Config:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise InputError(f"{name} = {getattr(self, name)!r} must be {' or '.join(known)}.")
-        for name in ("k", "c", "batch_size", "epochs", "features", "narrowest", "learning_rate"):
+        if self.zero_background and self.networks != "heatmaps":
+            raise InputError("zero_background is for networks = heatmaps, which have a background.")
+        for name in (
+            "k",
+            "c",
+            "batch_size",
+            "epochs",
+            "features",
+            "narrowest",
+            "learning_rate",
+            "rate_g",
+        ):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} = {getattr(self, name)} must be larger than 0.")
         for name, most in LIMITS:

@@ -249,6 +249,11 @@ class Note:
                 f"({passes:,.1f} passes over {s['train_poses']:,} poses) in {time} on "
                 f"{_times(s.get('processes', 1))}{s['hardware']}, seed {config.seed}. {text}"
             )
+            if config.networks == "keypoints":
+                text += (
+                    " Its networks are not the thesis's: they place and read keypoints instead of "
+                    "heatmaps (`networks`)."
+                )
             if self.run.published:
                 text = f"The repository ships this run. {text}"
         return f"> **{kind}.** {text}"

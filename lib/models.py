@@ -9,7 +9,6 @@ import math
 import torch
 from torch import nn
 
-from lib.errors import InputError
 from lib.keypoints import NAMES
 from lib.ranks import BatchNorm2d
 
@@ -21,7 +20,7 @@ EMPTY = -1.5  # before G's tanh: nearly -1, a heatmap without a keypoint
 WIDTHS = (512, 256, 128, 64)  # G's channels after its layers 1 to 4; D's, in reverse
 
 
-def _widths(features: float, narrowest: int) -> list[int]:
+def widths(features: float, narrowest: int) -> list[int]:
     return [max(narrowest, round(width * features)) for width in WIDTHS]
 
 
@@ -37,7 +36,7 @@ class LeakyReLU(nn.LeakyReLU):
         return x * torch.where(x.detach() > 0, torch.ones_like(slope), slope)
 
 
-def _compress() -> nn.Module:
+def compress() -> nn.Module:
     return nn.Sequential(nn.Linear(TEXT, COMPRESSED), LeakyReLU(SLOPE))
 
 
@@ -54,8 +53,8 @@ class Generator(nn.Module):
 
     def __init__(self, conditional: bool = False, features: float = 1.0, narrowest: int = 1):
         super().__init__()
-        self.compress = _compress() if conditional else None
-        first, *rest = _widths(features, narrowest)
+        self.compress = compress() if conditional else None
+        first, *rest = widths(features, narrowest)
         self.layers = nn.Sequential(
             self._layer(NOISE + COMPRESSED * conditional, first, stride=1, padding=0),
             *(self._layer(a, b) for a, b in zip([first, *rest], rest, strict=False)),
@@ -79,6 +78,10 @@ class Generator(nn.Module):
         if self.compress is not None:
             z = torch.cat([z, self.compress(h)], dim=1)  # (B, 256)
         return self.layers(z[:, :, None, None])
+
+    def begin_empty(self) -> None:
+        """Moves the last layer so that heatmaps begin nearly without a keypoint."""
+        self.layers[-1][0].bias.fill_(EMPTY)
 
 
 class Discriminator(nn.Module):
@@ -111,22 +114,31 @@ class Discriminator(nn.Module):
         super().__init__()
         self.batch_norm = batch_norm
         self.zero_background = zero_background
-        self.compress = _compress() if conditional else None
-        widths = [len(NAMES), *reversed(_widths(features, narrowest))]
-        last = widths[-1]
+        self.compress = compress() if conditional else None
+        channels = self._channels(features, narrowest)
+        last = channels[-1]
         self.layers = nn.Sequential(
-            *(self._layer(a, b, 4, 2, 1) for a, b in zip(widths, widths[1:], strict=False))
+            *(self._layer(a, b, 4, 2, 1) for a, b in zip(channels, channels[1:], strict=False))
         )
-        self.joint = self._layer(last + COMPRESSED * conditional, last, 1, 1, 0)  # layer 5
+        self.joint = self._layer(last + COMPRESSED * conditional, last, 1)  # layer 5
         self.score = nn.Sequential(
-            nn.Conv2d(last, 1, kernel_size=4), nn.Sigmoid() if sigmoid else nn.Identity()
+            self._sum(last, 1, 4), nn.Sigmoid() if sigmoid else nn.Identity()
         )  # layer 6
-        self.project = nn.Conv2d(last, COMPRESSED, kernel_size=4) if projection else None
+        self.project = self._sum(last, COMPRESSED, 4) if projection else None
 
-    def _layer(self, inputs: int, outputs: int, size: int, stride: int, padding: int) -> nn.Module:
+    @staticmethod
+    def _channels(features: float, narrowest: int) -> list[int]:
+        """Of the input and of each layer up to the fourth."""
+        return [len(NAMES), *reversed(widths(features, narrowest))]
+
+    # A layer's weighted sums, and their normalisation.
+    _sum = staticmethod(nn.Conv2d)
+    _norm = staticmethod(BatchNorm2d)
+
+    def _layer(self, inputs: int, outputs: int, *window: int) -> nn.Module:
         return nn.Sequential(
-            nn.Conv2d(inputs, outputs, kernel_size=size, stride=stride, padding=padding),
-            BatchNorm2d(outputs) if self.batch_norm else nn.Identity(),
+            self._sum(inputs, outputs, *window),
+            self._norm(outputs) if self.batch_norm else nn.Identity(),
             LeakyReLU(SLOPE),
         )
 
@@ -137,7 +149,8 @@ class Discriminator(nn.Module):
         features = joint = self.layers(x)  # (B, 512, 4, 4)
         if self.compress is not None:
             h = self.compress(h)  # (B, 128)
-            repeated = h[:, :, None, None].expand(-1, -1, 4, 4)
+            places = features.shape[2:]  # (4, 4)
+            repeated = h.view(*h.shape, *[1] * len(places)).expand(-1, -1, *places)
             joint = torch.cat([features, repeated], dim=1)  # (B, 640, 4, 4)
         weighted_sum, sigmoid = self.score
         score = weighted_sum(self.joint(joint)).flatten()  # (B,)
@@ -145,73 +158,3 @@ class Discriminator(nn.Module):
             match = (self.project(features).flatten(1) * h).sum(dim=1)
             score = score + match / math.sqrt(COMPRESSED)
         return sigmoid(score)
-
-
-def _inputs(layer: nn.Conv2d | nn.ConvTranspose2d) -> int:
-    """How many numbers each output of a (transposed) convolution is a weighted sum of."""
-    window = math.prod(layer.kernel_size)
-    if isinstance(layer, nn.ConvTranspose2d):
-        # G's first layer unfolds a single position; in the others 4 windows overlap everywhere.
-        window = 1 if layer.padding == (0, 0) else window // math.prod(layer.stride)
-    return layer.in_channels * window
-
-
-@torch.no_grad()
-def initialise(
-    network: nn.Module, generator: torch.Generator | None = None, scheme: str = "normal"
-) -> None:
-    """Sets all weights.
-
-    Args:
-        scheme: "normal" is thesis 4.1: (transposed) convolutions from N(0, 0.02^2), biases 0.
-            "he" is for narrow networks, whose signals would fade with such weights: N(0, 2 / n)
-            with n inputs to each output (He et al. 2015), and G begins near an empty heatmap.
-    With both, batch norm is from N(1, 0.02^2), its biases 0, and linear layers are uniform within
-    1 / sqrt(inputs), weights and biases.
-    """
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
-            normalises = isinstance(module, nn.BatchNorm2d)
-            he = scheme == "he" and not normalises
-            std = math.sqrt(2 / _inputs(module)) if he else 0.02
-            module.weight.normal_(1.0 if normalises else 0.0, std, generator=generator)
-            module.bias.zero_()
-        elif isinstance(module, nn.Linear):
-            bound = module.in_features**-0.5
-            module.weight.uniform_(-bound, bound, generator=generator)
-            module.bias.uniform_(-bound, bound, generator=generator)
-    if scheme == "he" and isinstance(network, Generator):
-        network.layers[-1][0].bias.fill_(EMPTY)
-
-
-@torch.no_grad()
-def warm_start(network: nn.Module, trained: dict[str, torch.Tensor]) -> None:
-    """Copies what a trained unconditional network has into a conditional one (thesis 4.3).
-
-    A layer that has grown by the caption's channels (G's first, D's fifth) takes the trained
-    weights for the inputs it had, which come first; its other weights, and the linear and the
-    projecting layer, stay as they were initialised.
-
-    Raises:
-        InputError: the trained network is not the unconditional counterpart of ``network``.
-    """
-    own = network.state_dict()
-    new = {name for name in own if name.startswith(("compress.", "project."))}
-    for name in (own.keys() - new) | trained.keys():
-        before, after = (tuple(w[name].shape) if name in w else None for w in (trained, own))
-        if name in new or not _grown(before, after):
-            raise InputError(
-                f"The warm start does not fit at {name}, of shape {before} in the parent and "
-                f"{after} in the network to be trained: the parent must be an unconditional "
-                "network with the same features and normalisation."
-            )
-    for name, weight in trained.items():
-        own[name][tuple(slice(0, size) for size in weight.shape)] = weight
-
-
-def _grown(before: tuple[int, ...] | None, after: tuple[int, ...] | None) -> bool:
-    """Whether shapes are the same, but for the caption's channels in one dimension at the most."""
-    if before is None or after is None or len(before) != len(after):
-        return False
-    growth = [b - a for a, b in zip(before, after, strict=True) if a != b]
-    return growth in ([], [COMPRESSED])

@@ -16,6 +16,7 @@ from lib.runs import Run, data_id
 from lib.synthesis import caption_grid, noise, synthesise
 
 DATA = {"coco": "COCO 2017", "sample": "sample data"}
+KEYPOINTS = "; on keypoints"  # after a model whose networks are not the thesis's
 TOLERANCE = 0.005  # of an accuracy or ratio measured on another processor
 README = paths.SOURCE / "README.md"
 MARKS = ("<!-- thesis beside ours -->\n", "<!-- end -->")  # of the table in the README
@@ -77,7 +78,7 @@ def _row(run: Run, summary: dict) -> list[str]:
     passes = s["poses_seen"] / s["train_poses"]
     training = f"{s['iterations']:,} × {run.config.batch_size}, {passes:.1f}, "
     return [
-        LABELS[run.experiment],
+        LABELS[run.experiment] + (KEYPOINTS if run.config.networks == "keypoints" else ""),
         DATA[source(run)],
         f"{found['accuracy']:.1%}",
         f"{found['retrieval_ratio']:.3f}",
@@ -98,13 +99,12 @@ def ablation(data: str, experiment: str = "wgan_gp") -> Table:
     fields = [f for f in dataclasses.fields(Config) if f.name not in ("snapshots", "epochs")]
     differing = [f for f in fields if len({getattr(run.config, f.name) for run in runs}) > 1]
     rows = []
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.summary["iterations"]):
         found, config = read_estimates(measured(run)), run.config
         own = [f.name for f in differing if getattr(config, f.name) != f.default]
         named = [_named(name, getattr(config, name)) for name in own]
         row = [f"{run.summary['iterations']:,}", ", ".join(named)]
         rows.append([*row, *(show(found) for _, show in OPTIONS)])
-    rows.sort(key=lambda row: (int(row[0].replace(",", "")), row[1]))
     return Table(["iterations", "settings", *(title for title, _ in OPTIONS)], rows)
 
 

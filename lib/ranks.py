@@ -124,3 +124,10 @@ class BatchNorm2d(nn.BatchNorm2d):
             self.running_var.lerp_(variance * n / (n - 1), momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+
+class BatchNorm1d(BatchNorm2d):
+    """The same for vectors, (B, C)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x[:, :, None, None]).flatten(1)

@@ -22,6 +22,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,6 +33,7 @@ from lib import paths
 from lib.config import NOTEBOOKS, Config, config_for, identity
 from lib.data import Dataset
 from lib.errors import InputError
+from lib.keypoint_models import KeypointDiscriminator, KeypointGenerator
 from lib.losses import ALGORITHMS
 from lib.models import Discriminator, Generator
 
@@ -39,15 +41,18 @@ from lib.models import Discriminator, Generator
 def networks(config: Config) -> tuple[Generator, Discriminator]:
     """G and D as an algorithm wants them (3.3.1, 3.3.2), not initialised."""
     algorithm = ALGORITHMS[config.algorithm]
-    G = Generator(algorithm.conditional, config.features, config.narrowest)
-    D = Discriminator(
+    kinds = {
+        "heatmaps": (Generator, partial(Discriminator, zero_background=config.zero_background)),
+        "keypoints": (KeypointGenerator, KeypointDiscriminator),
+    }[config.networks]
+    G = kinds[0](algorithm.conditional, config.features, config.narrowest)
+    D = kinds[1](
         conditional=algorithm.conditional,
         batch_norm=algorithm.batch_norm,
         sigmoid=algorithm.sigmoid,
         features=config.features,
         narrowest=config.narrowest,
         projection=config.projection,
-        zero_background=config.zero_background,
     )
     return G, D
 

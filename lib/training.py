@@ -17,24 +17,29 @@ from lib.batches import Batch, Batches
 from lib.config import Config
 from lib.data import Dataset
 from lib.errors import InputError
+from lib.keypoint_models import relative
 from lib.losses import ALGORITHMS
-from lib.models import Generator, initialise, warm_start
+from lib.models import Generator
 from lib.progress import Progress
 from lib.ranks import device_for
 from lib.runs import Run, commit, data_id, hardware, networks
 from lib.steps import chosen, compiled, steps_for
+from lib.weights import initialise, warm_start
 
 CHECKPOINT_SECONDS = 60  # at the ends of epochs, at the most this often
 CALIBRATION = 64  # minibatches from which batch norm takes its statistics for averaged weights
 
 
-def optimizer_for(config: Config, network: torch.nn.Module) -> torch.optim.Optimizer:
+def optimizer_for(
+    config: Config, network: torch.nn.Module, factor: float = 1.0
+) -> torch.optim.Optimizer:
     """Adam, or RMSProp for the WGAN, with the settings of thesis 4.1 and 4.3; on a GPU, in one
-    kernel or few, which can be recorded."""
+    kernel or few, which can be recorded. The learning rate is taken ``factor`` times."""
     device = next(network.parameters()).device
     captured = "captured" in chosen()
     # Recorded kernels keep a number as it was; they read a tensor anew each time.
-    rate = torch.tensor(config.learning_rate, device=device) if captured else config.learning_rate
+    rate = config.learning_rate * factor
+    rate = torch.tensor(rate, device=device) if captured else rate
     common = {"lr": rate, "capturable": captured}
     if ALGORITHMS[config.algorithm].optimizer == "rmsprop":
         return torch.optim.RMSprop(network.parameters(), alpha=config.smoothing, **common)
@@ -75,9 +80,13 @@ class Trainer:
         self.penalty = self.algorithm.penalty
         if self.penalty is not None and "compiled" in chosen():
             self.penalty = compiled(self.penalty)
-        self.optimizer_g = optimizer_for(self.config, self.G)
+        self.optimizer_g = optimizer_for(self.config, self.G, self.config.rate_g)
         self.optimizer_d = optimizer_for(self.config, self.D)
         self.averaged = copy.deepcopy(self.G) if self.config.ema else None
+
+    def synthesised(self, z: torch.Tensor, h: torch.Tensor | None) -> torch.Tensor:
+        """What D reads of G's poses, as :class:`lib.batches.Batch` holds real ones."""
+        return self.G(z, h) if self.config.networks == "heatmaps" else relative(self.G.poses(z, h))
 
     def autocast(self) -> torch.autocast:
         """Inside it the networks compute in bfloat16, where the settings say so."""
@@ -102,7 +111,7 @@ class Trainer:
         has a part, and the loss is their sum."""
         algorithm, config = self.algorithm, self.config
         with torch.no_grad(), self.autocast():
-            fake = self.G(batches.noise(batch.m, self.generator), batch.h)
+            fake = self.synthesised(batches.noise(batch.m, self.generator), batch.h)
         fake = fake.float()
         with self.autocast():
             scores = [self.D(batch.x, batch.h), self.D(fake, batch.h)]
@@ -128,7 +137,7 @@ class Trainer:
             z = torch.cat([z, batches.noise(batch.m, self.generator)])  # (2 B, 128)
             h = torch.cat([h, batches.interpolated(batch.m, self.generator)])  # (2 B, 300)
         with self.autocast():
-            scores = self.D(self.G(z, h), h)
+            scores = self.D(self.synthesised(z, h), h)
         loss = self.algorithm.generator_loss(*scores.float().split(len(batch.x)))
         return loss * batch.weight
 
@@ -164,12 +173,15 @@ class Trainer:
         if not self.config.rate_decay:
             return
         rate = self.config.learning_rate * min(1.0, left / self.config.rate_decay)
-        for optimizer in (self.optimizer_g, self.optimizer_d):
+        for optimizer, own in (
+            (self.optimizer_g, rate * self.config.rate_g),
+            (self.optimizer_d, rate),
+        ):
             for group in optimizer.param_groups:
                 if isinstance(group["lr"], torch.Tensor):
-                    group["lr"].fill_(rate)
+                    group["lr"].fill_(own)
                 else:
-                    group["lr"] = rate
+                    group["lr"] = own
 
     @torch.no_grad()
     def average(self, steps: int) -> None:

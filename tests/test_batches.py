@@ -190,6 +190,19 @@ def test_batches_are_a_function_of_the_generator():
     assert not torch.equal(one.h_hat, other.h_hat)
 
 
+@pytest.mark.parametrize(("size", "fits"), [(1, False), (3, False), (4, True), (9, False)])
+def test_a_minibatch_of_one_pose_cannot_be_normalised(size, fits):
+    """Of 10 poses; G of Table 1 has 16 values of each channel for a pose."""
+    batches(batch_size=size)
+    batches(batch_size=size, networks="keypoints", training=False)
+    batches(batch_size=size + 1, epoch_size=8, networks="keypoints")
+    if fits:
+        batches(batch_size=size, networks="keypoints")
+    else:
+        with pytest.raises(InputError, match="two poses in every minibatch"):
+            batches(batch_size=size, networks="keypoints")
+
+
 def test_data_without_captions_are_refused():
     with pytest.raises(InputError, match="no pose with captions.*captions_"):
         batches(split=tiny.split(10, pairs=0))

@@ -293,3 +293,7 @@ def test_a_note_calls_only_the_thesis_own_settings_so(data_at_hand, monkeypatch)
     changed = dataclasses.replace(run, config=own.replace(epochs=3))
     assert "Demonstration run" in Note("paper", "some", changed)._repr_markdown_()
     assert "Computed on" in Note("paper", "some")._repr_markdown_()
+    placing = dataclasses.replace(run, config=own.replace(networks="keypoints"))
+    shown = Note("quick", "some", placing)._repr_markdown_()
+    assert "not the thesis's: they place and read keypoints" in shown
+    assert "keypoints" not in Note("quick", "some", changed)._repr_markdown_()

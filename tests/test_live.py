@@ -14,8 +14,9 @@ from matplotlib.colors import to_rgb
 from lib import figures, live, paths
 from lib.heatmaps import decode, render
 from lib.keypoints import EDGES
-from lib.models import Generator, initialise
+from lib.models import Generator
 from lib.synthesis import caption_grid, interpolate_captions
+from lib.weights import initialise
 from tests.test_figures import metrics, wild
 
 NAN = float("nan")

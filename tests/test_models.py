@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from lib.errors import InputError
-from lib.models import Discriminator, Generator, LeakyReLU, initialise, warm_start
+from lib.models import Discriminator, Generator, LeakyReLU
+from lib.weights import initialise, warm_start
 
 # Tables 1 to 4 as the thesis prints them, layer by layer: the input's shape, (input channels,
 # output channels, kernel size, stride, padding) or "linear", batch normalisation, activation,
@@ -85,7 +86,7 @@ def built(network: nn.Module, *inputs: torch.Tensor) -> list[tuple]:
 def inputs_of(network: nn.Module, batch: int = 2) -> list[torch.Tensor]:
     """Random z or x and, for a conditional network, h."""
     source = torch.Generator().manual_seed(0)
-    shape = (128,) if isinstance(network, Generator) else (17, 64, 64)
+    shape = (17, 64, 64) if isinstance(network, Discriminator) else (128,)
     inputs = [torch.randn(batch, *shape, generator=source)]
     if network.compress is not None:
         inputs.append(torch.randn(batch, 300, generator=source))

@@ -177,7 +177,7 @@ def test_a_published_run_is_found_measured_and_described(cache):
     assert fresh.folder.parent == paths.RUNS and fresh.finished
 
 
-def test_tables_of_published_runs(cache):
+def test_tables_of_published_runs(cache, monkeypatch):
     series.train_series(["gan", "reduced"], cache, "published", device="cpu")
     other = experiment("reduced", cache)
     other = dataclasses.replace(other, config=other.config.replace(ema=0.5, epochs=1))
@@ -199,6 +199,8 @@ def test_tables_of_published_runs(cache):
     found = published.measured(published.shipped()[1])
     assert reduced[:2] == ["WGAN-GP, reduced", "COCO 2017"]
     assert reduced[2].startswith(f"{found['accuracy']:.1%} [")
+    placing = dataclasses.replace(other.run, config=other.config.replace(networks="keypoints"))
+    assert published._row(placing, found)[0] == "WGAN-GP, reduced; on keypoints"
     assert reduced[5] == "16 × 4, 2.0, 0 min" and reduced[7] == f"0, {commit()[:7]}"
     assert "core" in reduced[6] and all(len(row) == len(table.head) for row in table.rows)
     differing = published.ablation("coco", "reduced")
@@ -208,6 +210,10 @@ def test_tables_of_published_runs(cache):
     assert [published._named("augment", v) for v in (True, False)] == ["augment", "no augment"]
     assert differing.rows[1][2].startswith(f"{found['accuracy']:.1%} [")
     assert all(len(row) == len(differing.head) for row in differing.rows)
+    both = published.shipped("coco", None)[1:]
+    with monkeypatch.context() as patch:
+        patch.setattr(published, "shipped", lambda *_: both[::-1])
+        assert published.ablation("coco", "reduced").rows == differing.rows
     own = experiment("reduced", cache)
     own.run.delete()
     own.evaluate()

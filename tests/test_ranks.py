@@ -24,7 +24,8 @@ PROCESSES = 2
 
 def trainer(algorithm: str) -> tuple[Trainer, Batches]:
     """With a minibatch of 5, which two processes cannot halve."""
-    config = tiny.config(algorithm, batch_size=5)
+    networks = "keypoints" if algorithm == "wgan_gp" else "heatmaps"
+    config = tiny.config(algorithm, batch_size=5, networks=networks)
     made = Trainer(config, CPU, torch.Generator().manual_seed(3))
     made.initialise(None)
     return made, Batches(tiny.split(10), config, CPU)

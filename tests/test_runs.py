@@ -12,6 +12,8 @@ from safetensors.torch import load_file, save_file
 from lib import paths, runs
 from lib.config import config_for
 from lib.errors import InputError
+from lib.keypoint_models import KeypointDiscriminator, KeypointGenerator
+from lib.models import Generator
 from lib.runs import Run, finished_run, load_weights, networks, run_for, save_network
 from lib.training import train
 
@@ -61,6 +63,16 @@ def test_networks_have_the_settings_widths():
     widths = [m.out_channels for m in D.layers.modules() if isinstance(m, torch.nn.Conv2d)]
     assert widths == [8, 8, 16, 32]
     assert D.zero_background and D.project is not None
+
+
+def test_networks_are_the_settings_kind():
+    config = tiny.config("wgan_gp", features=0.0625, narrowest=8)
+    G, D = networks(config)
+    assert isinstance(G, Generator) and not isinstance(D, KeypointDiscriminator)
+    G, D = networks(config.replace(networks="keypoints"))
+    assert isinstance(G, KeypointGenerator) and isinstance(D, KeypointDiscriminator)
+    assert G.layers[0][0].out_features == D.joint[0].out_features == 128
+    assert not D.batch_norm and isinstance(D.score[1], torch.nn.Identity)
 
 
 def test_networks_are_taken_for_use(trained):

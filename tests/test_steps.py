@@ -12,9 +12,10 @@ from lib import ranks, steps, training
 from lib.batches import Batches
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
-from lib.models import Discriminator, initialise
+from lib.models import Discriminator
 from lib.steps import WARM_UP, CapturedSteps, Steps, steps_for
 from lib.training import Trainer, load_optimizer, optimizer_for
+from lib.weights import initialise
 
 CPU = torch.device("cpu")
 ITERATIONS = 14  # of 4, 4 and 2 poses a pass; a G step after every second

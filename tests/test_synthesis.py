@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib import synthesis
-from lib.models import Generator, initialise
+from lib.models import Generator
 from lib.synthesis import (
     caption_grid,
     interpolate_captions,
@@ -16,6 +16,7 @@ from lib.synthesis import (
     pick_captions,
     synthesise,
 )
+from lib.weights import initialise
 
 
 def generator(conditional: bool) -> Generator:

@@ -58,6 +58,13 @@ class Calls:
         self.modes.append(network.training)
 
 
+@pytest.mark.parametrize("algorithm", ["wgan", "wgan_gp"])
+def test_g_learns_at_a_rate_of_its_own(algorithm):
+    made, _ = trainer(algorithm, learning_rate=0.25, rate_g=0.5)
+    rates = [o.param_groups[0]["lr"] for o in (made.optimizer_g, made.optimizer_d)]
+    assert rates == [0.125, 0.25]
+
+
 @pytest.mark.parametrize("algorithm", ["gan", "wgan_gp", "conditional_gan", "conditional_wgan_lp"])
 def test_adam_with_the_configured_momenta(algorithm):
     made, _ = trainer(algorithm, learning_rate=0.25, momenta=(0.125, 0.75))
@@ -107,11 +114,12 @@ def test_the_learning_rate_falls_to_0_in_the_last_share(tmp_path, monkeypatch, n
         return step(self, *given)
 
     monkeypatch.setattr(Trainer, "discriminator_step", spy)
-    run = tiny.run(tmp_path, tiny.config(name, learning_rate=0.125, rate_decay=0.5, epochs=8 / 3))
+    settings = {"learning_rate": 0.125, "rate_g": 0.25, "rate_decay": 0.5}
+    run = tiny.run(tmp_path, tiny.config(name, **settings, epochs=8 / 3))
     train(run, DATA, device="cpu", stop_after=5)
     train(run, DATA, device="cpu")
     wanted = [0.125] * 5 + [0.125 * left for left in (3 / 4, 2 / 4, 1 / 4)]
-    assert rates == [pytest.approx([rate, rate]) for rate in wanted]
+    assert rates == [pytest.approx([rate / 4, rate]) for rate in wanted]
 
 
 def test_a_rate_that_is_recorded_is_changed_in_place(monkeypatch):
@@ -494,6 +502,7 @@ def test_a_parent_of_another_width_is_refused_and_leaves_nothing(parent, tmp_pat
 @pytest.mark.parametrize("stop", [3, 4])  # at the end of an epoch, and within one
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, algorithm, stop):
     options = {} if algorithm == "gan" else {"ema": 0.9, "rate_decay": 0.9}
+    options |= {"networks": "keypoints"} if algorithm in ("wgan", "conditional_wgan_lp") else {}
     config = tiny.config(algorithm, snapshots=(1, 5 / 3), **options)
     whole, parts = (tiny.run(tmp_path / name, config) for name in ("whole", "parts"))
     train(whole, DATA, device="cpu")

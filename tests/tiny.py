@@ -9,8 +9,8 @@ import torch
 
 from lib.config import Config
 from lib.data import Dataset, Split
-from lib.models import initialise
 from lib.runs import Run, networks
+from lib.weights import initialise
 
 # Threads that wait for each other on busy cores make networks this small ten times slower.
 torch.set_num_threads(1)
