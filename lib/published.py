@@ -76,36 +76,44 @@ def beside_the_thesis() -> Table:
 def _row(run: Run, summary: dict) -> list[str]:
     found, s = read_estimates(summary), run.summary
     passes = s["poses_seen"] / s["train_poses"]
-    training = f"{s['iterations']:,} × {run.config.batch_size}, {passes:.1f}, "
     return [
         LABELS[run.experiment] + (KEYPOINTS if run.config.networks == "keypoints" else ""),
         DATA[source(run)],
         f"{found['accuracy']:.1%}",
         f"{found['retrieval_ratio']:.3f}",
         f"{summary['n_fake']:,}",
-        training + f"{s['seconds'] / 60:.0f} min",
+        f"{_length(run)}, {passes:.1f}, {_minutes(run)}",
         s["hardware"].replace("(R)", "").removesuffix(" Processor"),
         f"{run.config.seed}, {s.get('commit', '')[:7]}",
     ]
 
 
+def _length(run: Run) -> str:
+    return f"{run.summary['iterations']:,} × {run.config.batch_size}"
+
+
+def _minutes(run: Run) -> str:
+    return f"{run.summary['seconds'] / 60:.0f} min"
+
+
 def ablation(data: str, experiment: str = "wgan_gp") -> Table:
     """Published runs of one experiment that differ in their settings, and what they measure.
 
-    Of the settings in which they differ, those that are not at their default are named. Runs of
-    the same length stand together, the shortest first.
+    Of the settings in which they differ, those that are not at their default are named. Runs that
+    saw as many poses stand together, the shortest first.
     """
     runs = [run for run in shipped(data, None) if run.experiment == experiment]
-    fields = [f for f in dataclasses.fields(Config) if f.name not in ("snapshots", "epochs")]
+    length = ("snapshots", "epochs", "epoch_size", "batch_size")
+    fields = [f for f in dataclasses.fields(Config) if f.name not in length]
     differing = [f for f in fields if len({getattr(run.config, f.name) for run in runs}) > 1]
     rows = []
-    for run in sorted(runs, key=lambda run: run.summary["iterations"]):
+    for run in sorted(runs, key=lambda run: run.summary["poses_seen"]):
         found, config = read_estimates(measured(run)), run.config
         own = [f.name for f in differing if getattr(config, f.name) != f.default]
         named = [_named(name, getattr(config, name)) for name in own]
-        row = [f"{run.summary['iterations']:,}", ", ".join(named)]
+        row = [f"{_length(run)}, {_minutes(run)}", ", ".join(named)]
         rows.append([*row, *(show(found) for _, show in OPTIONS)])
-    return Table(["iterations", "settings", *(title for title, _ in OPTIONS)], rows)
+    return Table(["minibatches, time", "settings", *(title for title, _ in OPTIONS)], rows)
 
 
 def _named(name: str, value: object) -> str:
