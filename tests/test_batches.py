@@ -203,6 +203,14 @@ def test_a_minibatch_of_one_pose_cannot_be_normalised(size, fits):
             batches(batch_size=size, networks="keypoints")
 
 
+def test_real_poses_of_networks_on_keypoints():
+    made = batches(batch_size=4, networks="keypoints", augment=False)
+    poses = made.poses[made.indices(0)]
+    x = draw(made, 0, source()).x
+    assert x.shape == (4, 17, 3) and (x[..., 2] == 1).all()
+    torch.testing.assert_close(x[..., :2] * 36 + 32, poses[..., :2])
+
+
 def test_data_without_captions_are_refused():
     with pytest.raises(InputError, match="no pose with captions.*captions_"):
         batches(split=tiny.split(10, pairs=0))

@@ -119,6 +119,7 @@ def test_figure_7_finds_the_same_early_epoch(profile_name):
         ({"initialisation": "xavier"}, ["'xavier'", "normal or he"]),
         ({"caption_pool": "some"}, ["'some'", "all or pairs"]),
         ({"precision": "fp16"}, ["'fp16'", "fp32 or bf16"]),
+        ({"zero_background": True, "networks": "keypoints"}, ["zero_background", "heatmaps"]),
         ({"k": 0}, ["k = 0", "larger than 0"]),
         ({"batch_size": -1}, ["batch_size = -1", "larger than 0"]),
         ({"epochs": 0}, ["epochs", "larger than 0"]),

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from lib import paths, training
 from lib.batches import Batches
 from lib.errors import InputError
+from lib.keypoint_models import relative
 from lib.losses import ALGORITHMS
 from lib.ranks import device_for
 from lib.training import Trainer, optimizer_for, train
@@ -56,6 +57,21 @@ class Calls:
     def _note(self, network, inputs):
         self.inputs.append([None if i is None else i.detach().clone() for i in inputs])
         self.modes.append(network.training)
+
+
+@pytest.mark.parametrize("algorithm", ["wgan_gp", "conditional_gan"])
+def test_d_reads_the_keypoints_that_g_places(algorithm, monkeypatch):
+    made, batches = trainer(algorithm, networks="keypoints")
+    placed, poses = [], made.G.poses
+    monkeypatch.setattr(made.G, "poses", lambda *z: placed.append(poses(*z)) or placed[-1])
+    calls = Calls(made.D)
+    batch = batches.draw(batches.indices(0), made.generator)
+    made.discriminator_step(batch, batches)
+    made.generator_step(batch, batches)
+    read = [inputs[0] for inputs in calls.inputs]
+    for fake in placed:
+        assert any(torch.equal(x, relative(fake.detach())) for x in read)
+    assert len(placed) == 2 and torch.equal(read[0], batch.x)
 
 
 @pytest.mark.parametrize("algorithm", ["wgan", "wgan_gp"])
