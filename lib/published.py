@@ -100,20 +100,24 @@ def ablation(data: str, experiment: str = "wgan_gp") -> Table:
     """Published runs of one experiment that differ in their settings, and what they measure.
 
     Of the settings in which they differ, those that are not at their default are named. Runs that
-    saw as many poses stand together, the shortest first.
+    saw as many poses stand together, the shortest and those with the fewest such settings first.
     """
     runs = [run for run in shipped(data, None) if run.experiment == experiment]
     length = ("snapshots", "epochs", "epoch_size", "batch_size")
     fields = [f for f in dataclasses.fields(Config) if f.name not in length]
     differing = [f for f in fields if len({getattr(run.config, f.name) for run in runs}) > 1]
     rows = []
-    for run in sorted(runs, key=lambda run: run.summary["poses_seen"]):
-        found, config = read_estimates(measured(run)), run.config
-        own = [f.name for f in differing if getattr(config, f.name) != f.default]
-        named = [_named(name, getattr(config, name)) for name in own]
-        row = [f"{_length(run)}, {_minutes(run)}", ", ".join(named)]
-        rows.append([*row, *(show(found) for _, show in OPTIONS)])
-    return Table(["minibatches, time", "settings", *(title for title, _ in OPTIONS)], rows)
+    for run in runs:
+        own = [f.name for f in differing if getattr(run.config, f.name) != f.default]
+        named = [_named(name, getattr(run.config, name)) for name in own]
+        shown = [show(read_estimates(measured(run))) for _, show in OPTIONS]
+        row = [f"{_length(run)}, {_minutes(run)}", ", ".join(named), *shown]
+        rows.append((run.summary["poses_seen"], named, row))
+    rows.sort(key=lambda row: (row[0], len(row[1]), row[1]))
+    return Table(
+        ["minibatches, time", "settings", *(title for title, _ in OPTIONS)],
+        [row for *_, row in rows],
+    )
 
 
 def _named(name: str, value: object) -> str:
