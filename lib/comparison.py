@@ -66,13 +66,14 @@ VARIETY: list[Column] = [
     ("limb of unusual length", _shown("implausible_fake", ".1%")),
     ("as near as a copy", _shown("copied", ".1%")),
 ]
-OPTIONS = [*FIDELITY[:3], FIDELITY[-1], VARIETY[2]]  # of trainings that differ in settings
 ALIGNMENT: list[Column] = [
     *((f"R-precision, first {k}", _shown(f"r_precision_{k}", ".1%")) for k in (1, 2, 3)),
     ("distance to the caption's own pose", _shown("distance_own", ".0f")),
     ("to another caption's", _shown("distance_shuffled", ".0f")),
     ("activity", _shown("activity_accuracy", ".1%")),
 ]
+# Of trainings that differ in settings; the last three are of conditional ones.
+OPTIONS = [*FIDELITY[:3], FIDELITY[-1], VARIETY[2], ALIGNMENT[0], ALIGNMENT[3], ALIGNMENT[-1]]
 
 
 class Comparison:

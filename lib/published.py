@@ -102,21 +102,24 @@ def ablation(data: str, experiment: str = "wgan_gp") -> Table:
 
     Of the settings in which they differ, those that are not at their default are named. Runs that
     saw as many poses stand together, the shortest and those with the fewest such settings first.
+    Measures that none of them has are left out.
     """
     runs = [run for run in shipped(data, None) if run.experiment == experiment]
     length = ("snapshots", "epochs", "epoch_size", "batch_size")
     fields = [f for f in dataclasses.fields(Config) if f.name not in length]
     differing = [f for f in fields if len({getattr(run.config, f.name) for run in runs}) > 1]
+    estimates = [read_estimates(measured(run)) for run in runs]
+    columns = [(title, show) for title, show in OPTIONS if any(map(show, estimates))]
     rows = []
-    for run in runs:
+    for run, found in zip(runs, estimates, strict=True):
         own = [f.name for f in differing if getattr(run.config, f.name) != f.default]
         named = [_named(name, getattr(run.config, name)) for name in own]
-        shown = [show(read_estimates(measured(run))) for _, show in OPTIONS]
+        shown = [show(found) for _, show in columns]
         row = [f"{_length(run)}, {_minutes(run)}", ", ".join(named), *shown]
         rows.append((run.summary["poses_seen"], named, row))
     rows.sort(key=lambda row: (row[0], len(row[1]), row[1]))
     return Table(
-        ["minibatches, time", "settings", *(title for title, _ in OPTIONS)],
+        ["minibatches, time", "settings", *(title for title, _ in columns)],
         [row for *_, row in rows],
     )
 

@@ -167,6 +167,9 @@ def test_a_published_run_is_found_measured_and_described(cache):
         assert ("captions.safetensors" in {p.name for p in folder.iterdir()}) == (
             name == "conditional_reduced"
         )
+    # Tables of conditional runs have the measures of alignment that the data allow.
+    columns = published.ablation("coco", "conditional_reduced").head
+    assert columns[-2:] == ["R-precision, first 1", "distance to the caption's own pose"]
     h = load_file(folder / "captions.safetensors")["h"]
     assert h.shape == (len(publish.SENTENCES), 300)
     norms = h.norm(dim=1) / own.config.caption_scale
@@ -209,6 +212,7 @@ def test_tables_of_published_runs(cache, monkeypatch):
     assert all(len(row) == len(table.head) for row in table.rows)
     differing = published.ablation("coco", "reduced")
     assert differing.head[:3] == ["minibatches, time", "settings", "1-NN accuracy"]
+    assert "R-precision, first 1" not in differing.head
     rows = [["4 × 8, 0 min", "ema 0.5"], ["16 × 4, 0 min", ""]]
     assert [row[:2] for row in differing.rows] == rows
     assert [published._named("augment", v) for v in (True, False)] == ["augment", "no augment"]
