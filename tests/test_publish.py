@@ -167,9 +167,9 @@ def test_a_published_run_is_found_measured_and_described(cache):
         assert ("captions.safetensors" in {p.name for p in folder.iterdir()}) == (
             name == "conditional_reduced"
         )
-    # Tables of conditional runs have the measures of alignment that the data allow.
     columns = published.ablation("coco", "conditional_reduced").head
-    assert columns[-2:] == ["R-precision, first 1", "distance to the caption's own pose"]
+    nearness = "distance to the caption's own pose"
+    assert columns[-3:] == ["R-precision, first 1", nearness, "activity"]
     h = load_file(folder / "captions.safetensors")["h"]
     assert h.shape == (len(publish.SENTENCES), 300)
     norms = h.norm(dim=1) / own.config.caption_scale
