@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 from lib import figures, paths
-from lib.comparison import OPTIONS, THESIS, Table, read_estimates
+from lib.comparison import ANSWERS, OPTIONS, THESIS, Table, read_estimates
 from lib.config import LABELS, Config, config_for
 from lib.data import Dataset
 from lib.publish import SENTENCES
@@ -102,14 +102,15 @@ def ablation(data: str, experiment: str = "wgan_gp") -> Table:
 
     Of the settings in which they differ, those that are not at their default are named. Runs that
     saw as many poses stand together, the shortest and those with the fewest such settings first.
-    Measures that none of them has are left out.
+    Of conditional runs, text alignment is told, too, as far as the data allow.
     """
     runs = [run for run in shipped(data, None) if run.experiment == experiment]
     length = ("snapshots", "epochs", "epoch_size", "batch_size")
     fields = [f for f in dataclasses.fields(Config) if f.name not in length]
     differing = [f for f in fields if len({getattr(run.config, f.name) for run in runs}) > 1]
     estimates = [read_estimates(measured(run)) for run in runs]
-    columns = [(title, show) for title, show in OPTIONS if any(map(show, estimates))]
+    chosen = ANSWERS if any("r_precision_1" in found for found in estimates) else OPTIONS
+    columns = [(title, show) for title, show in chosen if any(map(show, estimates))]
     rows = []
     for run, found in zip(runs, estimates, strict=True):
         own = [f.name for f in differing if getattr(run.config, f.name) != f.default]
