@@ -57,7 +57,7 @@ ALLOCATOR = {  # of glibc, read when a process starts; the Makefile's values
     "MALLOC_TOP_PAD_": str(256 << 20),
 }
 # 1-NN accuracies above which samples that must look like people do not.
-GATES = {"wgan_gp": 0.8, "reduced": 0.8, "conditional_reduced": 0.92}
+GATES = {"wgan_gp": 0.8, "reduced": 0.8, "conditional_reduced": 0.82}
 
 
 def notebooks() -> list[Path]:
