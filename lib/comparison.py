@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -121,8 +121,7 @@ class Comparison:
         baselines: dict[str, Alignment] = evaluation.alignments(self.experiment.dataset)
         rows = {LABELS[n]: self.models[n] for n in CONDITIONAL if n in self.models}
         rows |= {f"*{name}*": found.summary() for name, found in baselines.items()}
-        known = [c for c in ALIGNMENT if any(c[1](found) for found in rows.values())]
-        return _table(rows, known)
+        return _table(rows, filled(ALIGNMENT, rows.values()))
 
     def beside_the_thesis(self) -> str:
         """One sentence on the thesis's 66.7 % and 1.041, its reduced warm model's."""
@@ -173,6 +172,11 @@ def read_estimates(summary: dict[str, float]) -> dict[str, Estimate]:
             ends = (summary.get(f"{name}_{end}", math.nan) for end in ("low", "high"))
             found[name] = Estimate(value, *ends)
     return found
+
+
+def filled(columns: list[Column], rows: Collection[dict[str, Estimate]]) -> list[Column]:
+    """The columns in which any row has something: some data name no activities."""
+    return [(title, show) for title, show in columns if any(map(show, rows))]
 
 
 def _table(rows: dict[str, dict[str, Estimate]], columns: list[Column]) -> Table:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 from lib import figures, paths
-from lib.comparison import ANSWERS, OPTIONS, THESIS, Table, read_estimates
+from lib.comparison import ANSWERS, OPTIONS, THESIS, Table, filled, read_estimates
 from lib.config import LABELS, Config, config_for
 from lib.data import Dataset
 from lib.publish import SENTENCES
@@ -109,8 +109,8 @@ def ablation(data: str, experiment: str = "wgan_gp") -> Table:
     fields = [f for f in dataclasses.fields(Config) if f.name not in length]
     differing = [f for f in fields if len({getattr(run.config, f.name) for run in runs}) > 1]
     estimates = [read_estimates(measured(run)) for run in runs]
-    chosen = ANSWERS if any("r_precision_1" in found for found in estimates) else OPTIONS
-    columns = [(title, show) for title, show in chosen if any(map(show, estimates))]
+    conditional = any("r_precision_1" in found for found in estimates)
+    columns = filled(ANSWERS if conditional else OPTIONS, estimates)
     rows = []
     for run, found in zip(runs, estimates, strict=True):
         own = [f.name for f in differing if getattr(run.config, f.name) != f.default]
