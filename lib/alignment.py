@@ -16,7 +16,7 @@ from lib.heatmaps import decode, through_heatmap
 from lib.intervals import Estimate, bootstrap
 from lib.keypoints import SIZE
 from lib.models import Generator
-from lib.neighbours import pose_distances
+from lib.neighbours import nearest_index, pose_distances
 from lib.synthesis import noise, synthesise
 
 POOL = 32  # captions among which a pose's own is to be found
@@ -96,14 +96,14 @@ class Examiner:
         self.other = _others(self.rows, self.val.captions, seed)
         self.real = through_heatmap(self.val.poses[self.val.pair_pose])
         self.activity = torch.as_tensor(self.val.activity).long()[self.val.pair_pose]
-        self.matcher = judges.matcher(dataset)
+        self.known = through_heatmap(dataset.train.poses[dataset.train.pair_pose])
+        self.parts = judges.parts(dataset)
+        self.matchers = [judges.matcher(dataset, part) for part in range(judges.PARTS)]
         self.classifier = judges.activity_classifier(dataset)
 
     def measure(self, poses: torch.Tensor) -> Alignment:
         """Poses (P, 17, 3), one for each caption in its turn."""
-        vectors = self.val.vectors[self.rows]
-        scores = self.matcher.poses(poses) @ self.matcher.captions(vectors).T
-        ranks = r_ranks(scores, self.texts, seed=self.seed)
+        ranks = r_ranks(self.scores(poses), self.texts, seed=self.seed)
         activity = None
         known = self.activity >= 0
         if self.classifier is not None and known.any():
@@ -115,6 +115,17 @@ class Examiner:
             shuffled=bootstrap(pose_distances(poses, self.real[self.other])),
             activity=activity,
         )
+
+    def scores(self, poses: torch.Tensor) -> torch.Tensor:
+        """(P, P) how well each of the poses (P, 17, 3) fits each caption.
+
+        A matcher knows the captions of the poses that it has learned, and of poses as near as
+        copies. So each pose is judged by the one that has not seen the training pose nearest to it.
+        """
+        vectors = self.val.vectors[self.rows]
+        unseen = self.parts[nearest_index(poses, self.known)]
+        judged = [matcher.poses(poses) @ matcher.captions(vectors).T for matcher in self.matchers]
+        return torch.stack(judged)[unseen, torch.arange(len(poses))]
 
     def model(self, G: Generator, scale: float) -> torch.Tensor:
         """A pose of G (P, 17, 3) for each caption; encodings are multiplied by ``scale``."""

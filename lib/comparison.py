@@ -104,6 +104,11 @@ class Comparison:
         poses = profile(self.experiment.profile)["evaluation"]["poses"]
         return evaluation.references(self.experiment.dataset, poses)
 
+    @cached_property
+    def baselines(self) -> dict[str, Alignment]:
+        """How well answers that need no model fit the captions."""
+        return evaluation.alignments(self.experiment.dataset)
+
     def unconditional(self, columns: list[Column]) -> Table:
         """Every model, and below them real poses and the mean pose."""
         rows = {LABELS[name]: found for name, found in self.models.items()}
@@ -118,9 +123,8 @@ class Comparison:
 
     def alignment(self) -> Table:
         """The conditional models, and answers to a caption that need no model."""
-        baselines: dict[str, Alignment] = evaluation.alignments(self.experiment.dataset)
         rows = {LABELS[n]: self.models[n] for n in CONDITIONAL if n in self.models}
-        rows |= {f"*{name}*": found.summary() for name, found in baselines.items()}
+        rows |= {f"*{name}*": found.summary() for name, found in self.baselines.items()}
         return _table(rows, filled(ALIGNMENT, rows.values()))
 
     def beside_the_thesis(self) -> str:

@@ -24,6 +24,11 @@ class Estimate:
             return text
         return f"{text} [{format(self.low, spec)}, {format(self.high, spec)}]"
 
+    def beside(self, other: "Estimate") -> int:
+        """1 where the whole interval lies above that of the other, -1 where it lies below, and 0
+        where the two overlap or there is none."""
+        return int(self.low > other.high) - int(self.high < other.low)
+
 
 def bootstrap(*outcomes: np.ndarray, seed: int = 0) -> Estimate:
     """The mean of one outcome a pose, or the ratio of the means of two, with the percentile

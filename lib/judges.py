@@ -1,7 +1,8 @@
 """Small networks that judge poses, each trained here on training data only.
 
 - :class:`PoseCoder`, an autoencoder, whose code is the space of the Fréchet distance;
-- :class:`Matcher`, which tells which caption belongs to which pose;
+- :class:`Matcher`, which tells which caption belongs to which pose; there are several, each
+  trained without a part of the pairs, so that none need judge a pose that it has learned;
 - :class:`ActivityClassifier`, for data that name what people do (the sample data).
 
 Each takes seconds to train and is kept in ``data/judges/``, by the data that it has seen.
@@ -30,6 +31,7 @@ JOINT = 64  # length of what captions and poses are compared by
 HIDDEN = 256
 BATCH = 256
 STEPS = 1_500  # of each training
+PARTS = 5  # of the training pairs; as many matchers, each trained without one of them
 
 
 def features(poses: torch.Tensor) -> torch.Tensor:
@@ -162,19 +164,32 @@ def pose_coder(dataset: Dataset) -> PoseCoder:
     return _kept(network, dataset.poses_id, lambda: _fit(network, len(poses), loss))
 
 
-def matcher(dataset: Dataset) -> Matcher:
-    """Trained on the training pairs, with a random one of each pose's captions."""
+def parts(dataset: Dataset) -> torch.Tensor:
+    """(P,) the part of the training pairs, from 0 to 4, that each of them is in, at random."""
+    source = torch.Generator().manual_seed(0)
+    return torch.randperm(len(dataset.train.pair_pose), generator=source) % PARTS
+
+
+def matcher(dataset: Dataset, without: int) -> Matcher:
+    """Trained on the training pairs but for those of a part, with a random one of each pose's
+    captions; where there are no others, it stays as it began.
+
+    Args:
+        without: the part, as :func:`parts` numbers them.
+    """
     train, network = dataset.train, _new(Matcher)
+    seen = (parts(dataset) != without).nonzero()[:, 0]  # pairs
 
     def loss(rows: torch.Tensor, source: torch.Generator) -> torch.Tensor:
-        draw = torch.rand(len(rows), generator=source)
-        own = train.pair_first[rows] + (draw * train.pair_count[rows]).long()
-        return network.loss(_seen(train.poses[train.pair_pose[rows]], source), train.vectors[own])
+        pairs = seen[rows]
+        draw = torch.rand(len(pairs), generator=source)
+        own = train.pair_first[pairs] + (draw * train.pair_count[pairs]).long()
+        return network.loss(_seen(train.poses[train.pair_pose[pairs]], source), train.vectors[own])
 
-    fit = lambda: _fit(network, len(train.pair_pose), loss)  # noqa: E731
+    fit = lambda: len(seen) and _fit(network, len(seen), loss)  # noqa: E731
     with torch.random.fork_rng(devices=[]):  # dropout
         torch.default_generator.manual_seed(1)
-        return _kept(network, dataset.pairs_id, fit)
+        return _kept(network, f"{dataset.pairs_id} without {without}", fit)
 
 
 def activity_classifier(dataset: Dataset) -> ActivityClassifier | None:

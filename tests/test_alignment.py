@@ -31,7 +31,7 @@ def examiner(module_home):
 def untrained(monkeypatch):
     """A maker of examiners, whose matcher has learned nothing, of data without activities."""
     matcher = judges._new(judges.Matcher).eval().requires_grad_(False)
-    monkeypatch.setattr(judges, "matcher", lambda dataset: matcher)
+    monkeypatch.setattr(judges, "matcher", lambda dataset, without: matcher)
     return Examiner
 
 
@@ -185,11 +185,57 @@ def test_precision_grows_with_the_rank_and_is_that_of_the_ranks(examiner):
     found = examiner.measure(poses).precision
     assert list(found) == [1, 2, 3]
     assert 0 < found[1].value < found[2].value < found[3].value < 1
-    captions = examiner.matcher.captions(examiner.val.vectors[examiner.rows])
-    scores = examiner.matcher.poses(poses) @ captions.T
-    ranks = r_ranks(scores, examiner.texts, pool=32, repeats=10)
+    ranks = r_ranks(examiner.scores(poses), examiner.texts, pool=32, repeats=10)
     for k, estimate in found.items():
         assert estimate.value == pytest.approx((ranks < k).mean())
+
+
+def test_each_pose_is_judged_by_the_matcher_that_has_not_seen_the_training_pose_nearest_to_it():
+    """Directly: training poses, moved by a pixel, belong to their own pair's part."""
+    dataset = tiny.dataset(train=40, val=30, pairs=30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judges, "matcher", lambda dataset, without: Constant(without))
+        examiner = Examiner(dataset)
+    pairs = torch.randperm(30, generator=torch.Generator().manual_seed(1))
+    train = dataset.train
+    poses = through_heatmap(train.poses[train.pair_pose[pairs]])
+    poses[:, 3, 0] += 1
+    expected = judges.parts(dataset)[pairs].float()
+    assert len(expected.unique()) == 5
+    assert torch.equal(examiner.scores(poses), expected[:, None].expand(-1, 30))
+
+
+class Constant:
+    """A matcher whose scores are all its number."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def poses(self, poses):
+        return torch.full((len(poses), 1), float(self.number))
+
+    def captions(self, vectors):
+        return torch.ones(len(vectors), 1)
+
+
+def test_the_captions_of_learned_poses_are_no_secret_of_the_matchers(module_home):
+    """Captions at random have nothing to do with poses. A validation caption repeats a training
+    one, whose pose, and nothing else, would be found by a matcher that has learned the pair."""
+    source = torch.Generator().manual_seed(0)
+    dataset = tiny.dataset(train=100, val=100)
+    vectors = torch.randn(len(dataset.train.captions), 300, generator=source)
+    train = dataclasses.replace(dataset.train, vectors=vectors)
+    val = dataclasses.replace(dataset.val, vectors=vectors)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judges, "STEPS", 300)
+        examiner = Examiner(dataclasses.replace(dataset, train=train, val=val, pairs_id="random"))
+    nearest = examiner.baselines()["pose of the nearest training caption"]
+    assert torch.equal(nearest, through_heatmap(train.poses))
+    assert holds(examiner.measure(nearest).precision[1], 1 / 32)
+    learned = examiner.matchers[0]
+    scores = learned.poses(nearest) @ learned.captions(vectors[examiner.rows]).T
+    ranks = r_ranks(scores, examiner.texts)
+    assert (ranks[examiner.parts != 0] < 1).mean() > 0.9
 
 
 def test_each_pose_is_compared_with_that_of_its_caption_and_of_one_other(examiner):

@@ -143,3 +143,11 @@ def test_an_estimate_without_an_interval_is_a_number():
     assert f"{Estimate(1234.5678):,.1f}" == "1,234.6"
     assert f"{Estimate(0.5):.0%}" == "50%"
     assert np.isnan(Estimate(0.5).low) and np.isnan(Estimate(0.5).high)
+
+
+def test_intervals_lie_above_or_below_each_other_or_overlap():
+    low, middle, high = Estimate(2, 1, 3), Estimate(4, 3, 5), Estimate(7, 5.1, 9)
+    assert high.beside(low) == high.beside(middle) == 1
+    assert low.beside(high) == middle.beside(high) == -1
+    assert low.beside(middle) == middle.beside(low) == low.beside(low) == 0  # ends meet
+    assert Estimate(1).beside(high) == high.beside(Estimate(1)) == 0

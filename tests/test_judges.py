@@ -16,7 +16,14 @@ from lib.judges import ActivityClassifier, Matcher, PoseCoder, features
 
 DATA = tiny.dataset(train=30, val=5)
 TELLING = tiny.telling()
-JUDGES = [judges.pose_coder, judges.matcher, judges.activity_classifier]
+
+
+def matcher(dataset):
+    """The one that has not seen part 2."""
+    return judges.matcher(dataset, without=2)
+
+
+JUDGES = [judges.pose_coder, matcher, judges.activity_classifier]
 KINDS = [PoseCoder, Matcher, ActivityClassifier]
 
 
@@ -120,8 +127,10 @@ def test_minibatches_are_random_poses_of_all_the_data(brief, monkeypatch, judge,
     data = named()
     judge(data)
     seen = torch.cat(batches)[:, 0, 0]
-    assert set(seen.tolist()) == set(data.train.poses[:, 0, 0].tolist())
-    assert {len(batch) for batch in batches} == {30} and not torch.equal(*batches[:2])
+    taken = judges.parts(data) != 2 if judge is matcher else torch.ones(30, dtype=torch.bool)
+    assert set(seen.tolist()) == set(data.train.poses[taken, 0, 0].tolist())
+    assert {len(batch) for batch in batches} == {int(taken.sum())}
+    assert not torch.equal(*batches[:2])
     assert modes == {True}  # with dropout
 
 
@@ -204,45 +213,45 @@ def test_the_autoencoder_gives_back_poses_it_has_not_seen(learned):
 @torch.no_grad()
 def test_directions_have_length_one_and_do_not_depend_on_the_encoding_s_scale():
     torch.manual_seed(0)
-    matcher, vectors = Matcher().eval(), torch.randn(5, 300)
-    poses, captions = matcher.poses(poses_of(5)), matcher.captions(vectors)
+    network, vectors = Matcher().eval(), torch.randn(5, 300)
+    poses, captions = network.poses(poses_of(5)), network.captions(vectors)
     assert poses.shape == captions.shape == (5, 64)
     for directions in (poses, captions):
         torch.testing.assert_close(directions.norm(dim=1), torch.ones(5))
-    torch.testing.assert_close(matcher.captions(30 * vectors), captions)
-    torch.testing.assert_close(matcher.captions(vectors / 30), captions)
+    torch.testing.assert_close(network.captions(30 * vectors), captions)
+    torch.testing.assert_close(network.captions(vectors / 30), captions)
 
 
 def test_the_loss_of_the_matcher_is_that_of_a_direct_formula():
     torch.manual_seed(0)
-    matcher, poses, vectors = Matcher().eval(), poses_of(5), torch.randn(5, 300)
-    a, b = (found.tolist() for found in (matcher.poses(poses), matcher.captions(vectors)))
-    sharp = math.exp(matcher.sharpness.item())
+    network, poses, vectors = Matcher().eval(), poses_of(5), torch.randn(5, 300)
+    a, b = (found.tolist() for found in (network.poses(poses), network.captions(vectors)))
+    sharp = math.exp(network.sharpness.item())
     scores = [[sharp * sum(x * y for x, y in zip(p, c, strict=True)) for c in b] for p in a]
     expected = 0.0
     for i in range(5):
         caption = sum(math.exp(scores[i][j]) for j in range(5))
         pose = sum(math.exp(scores[j][i]) for j in range(5))
         expected -= (2 * scores[i][i] - math.log(caption) - math.log(pose)) / 10
-    assert matcher.loss(poses, vectors).item() == pytest.approx(expected, rel=1e-5)
+    assert network.loss(poses, vectors).item() == pytest.approx(expected, rel=1e-5)
 
 
-def found_again(matcher, split) -> float:
+def found_again(network, split) -> float:
     """Share of poses whose own caption is the first of all."""
     own = split.vectors[split.pair_first]
-    scores = matcher.poses(through_heatmap(split.poses[split.pair_pose])) @ matcher.captions(own).T
+    scores = network.poses(through_heatmap(split.poses[split.pair_pose])) @ network.captions(own).T
     return (scores.argmax(dim=1) == torch.arange(len(own))).float().mean().item()
 
 
 def test_the_matcher_finds_captions_of_held_out_poses(learned):
-    assert found_again(learned(judges.matcher), TELLING.val) > 0.9
+    assert found_again(learned(matcher), TELLING.val) > 0.9
 
 
 def test_with_shuffled_training_captions_the_matcher_stays_at_chance(learned):
     order = torch.randperm(len(TELLING.train.vectors), generator=torch.Generator().manual_seed(1))
     train = dataclasses.replace(TELLING.train, vectors=TELLING.train.vectors[order])
     shuffled = dataclasses.replace(TELLING, train=train, pairs_id="shuffled")
-    assert found_again(learned(judges.matcher, shuffled), TELLING.val) < 0.04
+    assert found_again(learned(matcher, shuffled), TELLING.val) < 0.04
 
 
 def test_a_pose_learns_each_of_its_own_captions_and_no_other(brief, monkeypatch):
@@ -257,14 +266,37 @@ def test_a_pose_learns_each_of_its_own_captions_and_no_other(brief, monkeypatch)
     monkeypatch.setattr(judges, "_seen", lambda poses, source: poses)
     monkeypatch.setattr(Matcher, "loss", loss)
     data = tiny.dataset(train=12, pairs=8)
-    judges.matcher(data)
+    matcher(data)
     train = data.train
+    taken = [pair for pair, part in enumerate(judges.parts(data)) if part != 2]
+    assert len(taken) in (6, 7)
     expected = {
         (float(train.poses[train.pair_pose[pair], 0, 0]), int(train.pair_first[pair]) + caption)
-        for pair in range(8)
+        for pair in taken
         for caption in range(int(train.pair_count[pair]))
     }
     assert {(float(pose[0, 0]), int(vector.argmax())) for pose, vector in seen} == expected
+
+
+def test_parts_are_as_large_as_can_be_and_no_stretches_of_the_data():
+    found = judges.parts(tiny.dataset(train=52))
+    assert sorted(found.bincount().tolist()) == [10, 10, 10, 11, 11]
+    assert torch.equal(found, judges.parts(tiny.dataset(train=52)))
+    for part in range(5):
+        assert (found == part).nonzero()[:, 0].diff().unique().numel() > 2
+
+
+def test_matchers_without_different_parts_are_kept_apart(brief):
+    one, other = (judges.matcher(DATA, without) for without in (0, 1))
+    assert len(list(brief.iterdir())) == 2 and not torch.equal(weights(one), weights(other))
+    assert torch.equal(weights(judges.matcher(DATA, 1)), weights(other))
+
+
+def test_a_matcher_with_nothing_to_learn_from_stays_as_it_began(brief):
+    """A single pair is in part 0."""
+    alone = tiny.dataset(train=3, pairs=1)
+    assert torch.equal(weights(judges.matcher(alone, 0)), weights(judges._new(Matcher)))
+    assert not torch.equal(weights(judges.matcher(alone, 1)), weights(judges._new(Matcher)))
 
 
 # --- activities -------------------------------------------------------------------------------
@@ -365,8 +397,8 @@ def test_other_data_or_other_code_make_another_network(brief, monkeypatch, judge
 
 def test_other_captions_or_activities_of_the_same_poses_make_another_network(brief):
     data = named()
-    judges.matcher(data)
-    judges.matcher(dataclasses.replace(data, pairs_id="other pairs"))
+    matcher(data)
+    matcher(dataclasses.replace(data, pairs_id="other pairs"))
     assert len(list(brief.iterdir())) == 2
     judges.activity_classifier(data)
     judges.activity_classifier(named(activity=1 - data.train.activity))
