@@ -78,6 +78,7 @@ class Config:
     projection: bool = False  # D projects poses onto captions, see lib.models.Discriminator
     ema: float = 0.0  # decay of the average of G's weights that is kept instead of them; 0: none
     rate_decay: float = 0.0  # share of the training, at its end, in which learning_rate falls to 0
+    rate_decay_g: float = 0.0  # the same for G's share of it; 0: as rate_decay
     parent: str = ""  # experiment whose trained networks are the warm start (4.3)
 
     def __post_init__(self):
@@ -113,7 +114,7 @@ class Config:
                 raise InputError(f"{name} = {getattr(self, name):g} must be at most {most:,}.")
         if any(epoch <= 0 for epoch in self.snapshots):
             raise InputError(f"snapshots = {list(self.snapshots)} must be larger than 0.")
-        for name in ("beta", "rate_decay"):
+        for name in ("beta", "rate_decay", "rate_decay_g"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} = {getattr(self, name)} must be from 0 to 1.")
         for name in ("seed", "epoch_size", "lambda_", "alpha"):

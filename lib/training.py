@@ -164,24 +164,25 @@ class Trainer:
         return loss.detach()
 
     def set_rate(self, left: float) -> None:
-        """Sets the learning rate before an iteration.
+        """Sets the learning rates before an iteration.
 
         Args:
             left: of the training, a share from 1 to 0; in the last ``rate_decay`` of it the rate
-                falls linearly to 0.
+                falls linearly to 0, and G's in the last ``rate_decay_g``.
         """
-        if not self.config.rate_decay:
-            return
-        rate = self.config.learning_rate * min(1.0, left / self.config.rate_decay)
-        for optimizer, own in (
-            (self.optimizer_g, rate * self.config.rate_g),
-            (self.optimizer_d, rate),
+        config = self.config
+        decay = config.rate_decay, config.rate_decay_g or config.rate_decay
+        for optimizer, factor, share in zip(
+            (self.optimizer_d, self.optimizer_g), (1.0, config.rate_g), decay, strict=True
         ):
+            if not share:
+                continue
+            rate = config.learning_rate * factor * min(1.0, left / share)
             for group in optimizer.param_groups:
                 if isinstance(group["lr"], torch.Tensor):
-                    group["lr"].fill_(own)
+                    group["lr"].fill_(rate)
                 else:
-                    group["lr"] = own
+                    group["lr"] = rate
 
     @torch.no_grad()
     def average(self, steps: int) -> None:

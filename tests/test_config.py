@@ -115,6 +115,7 @@ def test_figure_7_finds_the_same_early_epoch(profile_name):
         ({"projection": True}, ["conditional", "wgan_gp"]),
         ({"ema": 1.0}, ["ema = 1.0", "below 1"]),
         ({"rate_decay": 1.5}, ["rate_decay = 1.5", "from 0 to 1"]),
+        ({"rate_decay_g": -0.5}, ["rate_decay_g = -0.5", "from 0 to 1"]),
         ({"algorithm": "dcgan"}, ["'dcgan'", "conditional_wgan_lp"]),
         ({"initialisation": "xavier"}, ["'xavier'", "normal or he"]),
         ({"caption_pool": "some"}, ["'some'", "all or pairs"]),
@@ -229,6 +230,7 @@ def test_identity_counts_all_that_determines_the_result():
         "projection": True,
         "ema": 0.999,
         "rate_decay": 0.5,
+        "rate_decay_g": 1.0,
         "parent": "reduced",
     }
     assert changes.keys() == {field.name for field in dataclasses.fields(Config)}

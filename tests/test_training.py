@@ -138,6 +138,18 @@ def test_the_learning_rate_falls_to_0_in_the_last_share(tmp_path, monkeypatch, n
     assert rates == [pytest.approx([rate / 4, rate]) for rate in wanted]
 
 
+def test_the_rate_of_g_may_fall_for_longer_or_alone():
+    for settings, wanted in (
+        ({"rate_decay": 0.5, "rate_decay_g": 1.0}, {0.75: (0.1875, 1), 0.25: (0.0625, 0.5)}),
+        ({"rate_decay_g": 0.5}, {0.75: (0.25, 1), 0.25: (0.125, 1)}),
+    ):
+        made, _ = trainer(learning_rate=1.0, rate_g=0.25, **settings)
+        for left, rates in wanted.items():
+            made.set_rate(left)
+            optimizers = made.optimizer_g, made.optimizer_d
+            assert tuple(o.param_groups[0]["lr"] for o in optimizers) == pytest.approx(rates)
+
+
 def test_a_rate_that_is_recorded_is_changed_in_place(monkeypatch):
     monkeypatch.setattr(training, "chosen", lambda: {"captured"})
     made, _ = trainer(learning_rate=0.125, rate_decay=0.25)
