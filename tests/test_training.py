@@ -327,9 +327,14 @@ def test_which_captions_the_conditional_networks_are_given(algorithm):
     assert torch.equal(scored, h)  # D is asked about the captions that G was given
 
 
+def processor(monkeypatch, **features):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm):
+def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm, monkeypatch):
     """Losses within 3 %, gradients along the same direction; weights and losses stay float32."""
+    processor(monkeypatch, avx512_bf16=True)
     found = {}
     for precision in ("fp32", "bf16"):
         made, batches = trainer(algorithm, precision=precision, initialisation="he", batch_size=8)
@@ -347,7 +352,21 @@ def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm):
     assert torch.cosine_similarity(found["bf16"][1], found["fp32"][1], dim=0) > 0.95
 
 
+def test_a_processor_without_bf16_takes_fp32_instead(monkeypatch):
+    processor(monkeypatch, avx2=True, avx512_bf16=False, amx_bf16=False)
+    losses = []
+    for precision in ("fp32", "bf16"):
+        made, batches = trainer(precision=precision)
+        batch = batches.draw(batches.indices(0), made.generator)
+        losses.append(made.discriminator_loss(batch, batches))
+    assert torch.equal(*losses)
+    assert training.has_bf16(torch.device("cuda"))
+    processor(monkeypatch, amx_bf16=True)
+    assert training.has_bf16(torch.device("cpu"))
+
+
 def test_the_penalty_of_bf16_is_taken_in_fp32(monkeypatch):
+    processor(monkeypatch, avx512_bf16=True)
     made, batches = trainer("conditional_wgan_lp", precision="bf16")
     seen = []
     made.D.score[0].register_forward_hook(lambda *call: seen.append(call[2].dtype))
