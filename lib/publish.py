@@ -114,7 +114,7 @@ def publish(run: Run, dataset: Dataset, all_poses: bool = False) -> Path:
     """Exports a finished run to data/published, measures what was exported and describes it.
 
     Args:
-        run: finished.
+        run: finished; one that is published already is only measured and described anew.
         dataset: what it was trained on.
         all_poses: measure once more with as many synthesised poses as there are real ones, as a
             conditional model is measured anyway; with COCO's 116,021 that takes minutes.
@@ -123,7 +123,8 @@ def publish(run: Run, dataset: Dataset, all_poses: bool = False) -> Path:
     """
     from lib.evaluation import evaluate
 
-    target = export(run, paths.PUBLISHED)
+    known = run.folder.parent == paths.PUBLISHED
+    target = run.folder if known else export(run, paths.PUBLISHED)
     shipped = Run(target, run.config, run.experiment)
     conditional = ALGORITHMS[run.config.algorithm].conditional
     poses = None if conditional else profile("published")["evaluation"]["poses"]

@@ -146,7 +146,7 @@ def experiment(name: str, dataset) -> Experiment:
     return Experiment(name, config_for(name, "published"), dataset, "published")
 
 
-def test_a_published_run_is_found_measured_and_described(cache):
+def test_a_published_run_is_found_measured_and_described(cache, monkeypatch):
     series.train_series(NAMES, cache, "published", device="cpu")
     for name in ("gan", "reduced", "conditional_reduced"):
         own = experiment(name, cache)
@@ -178,6 +178,15 @@ def test_a_published_run_is_found_measured_and_described(cache):
     assert h.shape == (len(publish.SENTENCES), 300)
     norms = h.norm(dim=1) / own.config.caption_scale
     assert ((norms > 0.1) & (norms < 1.1)).all()
+    # What is published already is only measured and described anew.
+    others = {path: path.read_bytes() for path in folder.iterdir()}
+    (folder / "evaluation.json").write_text("{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "export", None)
+        assert publish.publish(own.run, cache) == folder
+    assert json.loads((folder / "evaluation.json").read_text()) == stored
+    del others[folder / "evaluation.json"]
+    assert all(path.read_bytes() == content for path, content in others.items())
     # A conditional model starts from published weights as from those trained here.
     assert own.other("reduced").published and own.other("reduced").discriminator()
     fresh = dataclasses.replace(own, fresh=True).train("cpu")
