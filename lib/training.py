@@ -82,7 +82,8 @@ class Trainer:
             network.to(self.device, memory_format=torch.channels_last)
             for network in networks(self.config)
         )
-        if self.config.precision == "bf16":
+        self.low = self.config.precision == "bf16" and has_bf16(self.device)
+        if self.low:
             torch.set_float32_matmul_precision("high")  # on a GPU, TensorFloat-32
             torch.backends.cudnn.allow_tf32 = True
         self.penalty = self.algorithm.penalty
@@ -97,10 +98,9 @@ class Trainer:
         return self.G(z, h) if self.config.networks == "heatmaps" else relative(self.G.poses(z, h))
 
     def autocast(self) -> torch.autocast:
-        """Inside it the networks compute in bfloat16, where the settings say so and it is no
-        detour."""
-        low = self.config.precision == "bf16" and has_bf16(self.device)
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=low)
+        """Inside it the networks compute in bfloat16, where the settings say so and the device
+        has it."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.low)
 
     def initialise(self, parent: Run | None) -> None:
         """Random weights (4.1), then those of the parent where it has them (4.3)."""
