@@ -32,8 +32,8 @@ class LeakyReLU(nn.LeakyReLU):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        slope = x.new_full((), self.negative_slope)
-        return x * torch.where(x.detach() > 0, torch.ones_like(slope), slope)
+        # Of sign's -1, 0 and 1; choosing by a mask costs a processor eight times as much.
+        return x * x.detach().sign().clamp(min=self.negative_slope)
 
 
 def compress() -> nn.Module:

@@ -4,9 +4,11 @@ What differs between them is data: the settings of a :class:`lib.config.Config` 
 a :class:`lib.losses.Algorithm`.
 """
 
+import contextlib
 import copy
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +43,8 @@ def has_bf16(device: torch.device) -> bool:
 def optimizer_for(
     config: Config, network: torch.nn.Module, factor: float = 1.0
 ) -> torch.optim.Optimizer:
-    """Adam, or RMSProp for the WGAN, with the settings of thesis 4.1 and 4.3; on a GPU, in one
-    kernel or few, which can be recorded. The learning rate is taken ``factor`` times."""
+    """Adam, or RMSProp for the WGAN, with the settings of thesis 4.1 and 4.3; Adam in one kernel
+    or few, which a GPU can record. The learning rate is taken ``factor`` times."""
     device = next(network.parameters()).device
     captured = "captured" in chosen()
     # Recorded kernels keep a number as it was; they read a tensor anew each time.
@@ -51,8 +53,7 @@ def optimizer_for(
     common = {"lr": rate, "capturable": captured}
     if ALGORITHMS[config.algorithm].optimizer == "rmsprop":
         return torch.optim.RMSprop(network.parameters(), alpha=config.smoothing, **common)
-    fused = device.type == "cuda"
-    return torch.optim.Adam(network.parameters(), betas=config.momenta, fused=fused, **common)
+    return torch.optim.Adam(network.parameters(), betas=config.momenta, fused=True, **common)
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
@@ -67,8 +68,8 @@ class Trainer:
     """Both networks with their optimisers, and the two kinds of step.
 
     With precision "bf16" the networks compute in bfloat16 where the device has it; weights,
-    losses, optimisers and the whole penalty, which is differentiated twice, stay in float32 (on a
-    GPU the penalty's products take TensorFloat-32).
+    losses, optimisers and the whole penalty, which is differentiated twice, stay in float32, whose
+    products are sums of factors rounded to TensorFloat-32 on a GPU, to bfloat16 on a processor.
     """
 
     config: Config
@@ -83,9 +84,6 @@ class Trainer:
             for network in networks(self.config)
         )
         self.low = self.config.precision == "bf16" and has_bf16(self.device)
-        if self.low:
-            torch.set_float32_matmul_precision("high")  # on a GPU, TensorFloat-32
-            torch.backends.cudnn.allow_tf32 = True
         self.penalty = self.algorithm.penalty
         if self.penalty is not None and "compiled" in chosen():
             self.penalty = compiled(self.penalty)
@@ -101,6 +99,22 @@ class Trainer:
         """Inside it the networks compute in bfloat16, where the settings say so and the device
         has it."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.low)
+
+    @contextlib.contextmanager
+    def products(self) -> Iterator[None]:
+        """Inside it float32 products round their factors, where the settings say so. Not outside:
+        what is measured in the same process is exact."""
+        if not self.low:
+            yield
+            return
+        kept = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        torch.set_float32_matmul_precision("medium" if self.device.type == "cpu" else "high")
+        torch.backends.cudnn.allow_tf32 = True
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(kept[0])
+            torch.backends.cudnn.allow_tf32 = kept[1]
 
     def initialise(self, parent: Run | None) -> None:
         """Random weights (4.1), then those of the parent where it has them (4.3)."""
@@ -151,9 +165,10 @@ class Trainer:
         return loss * batch.weight
 
     def discriminator_step(self, batch: Batch, batches: Batches) -> torch.Tensor:
-        loss = self.discriminator_loss(batch, batches)
-        self.optimizer_d.zero_grad()
-        loss.backward()
+        with self.products():
+            loss = self.discriminator_loss(batch, batches)
+            self.optimizer_d.zero_grad()
+            loss.backward()
         ranks.sum_gradients(self.D)
         self.optimizer_d.step()
         if self.algorithm.clamp:
@@ -164,9 +179,10 @@ class Trainer:
 
     def generator_step(self, batch: Batch, batches: Batches) -> torch.Tensor:
         self.D.requires_grad_(False)  # gradients pass through D, but are not wanted for it
-        loss = self.generator_loss(batch, batches)
-        self.optimizer_g.zero_grad()
-        loss.backward()
+        with self.products():
+            loss = self.generator_loss(batch, batches)
+            self.optimizer_g.zero_grad()
+            loss.backward()
         ranks.sum_gradients(self.G)
         self.optimizer_g.step()
         self.D.requires_grad_(True)

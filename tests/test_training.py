@@ -339,11 +339,13 @@ def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm, monkeypatch):
     for precision in ("fp32", "bf16"):
         made, batches = trainer(algorithm, precision=precision, initialisation="he", batch_size=8)
         batch = batches.draw(batches.indices(0), made.generator)
-        losses = [made.discriminator_loss(batch, batches), made.generator_loss(batch, batches)]
         gradients = []
-        for loss, network in zip(losses, (made.D, made.G), strict=True):
-            assert loss.dtype == torch.float32
-            gradients += torch.autograd.grad(loss, list(network.parameters()), retain_graph=True)
+        with made.products():
+            losses = [made.discriminator_loss(batch, batches), made.generator_loss(batch, batches)]
+            for loss, network in zip(losses, (made.D, made.G), strict=True):
+                assert loss.dtype == torch.float32
+                weights = list(network.parameters())
+                gradients += torch.autograd.grad(loss, weights, retain_graph=True)
         assert all(gradient.dtype == torch.float32 for gradient in gradients)
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         found[precision] = torch.stack(losses).detach(), flat
@@ -372,6 +374,27 @@ def test_the_penalty_of_bf16_is_taken_in_fp32(monkeypatch):
     made.D.score[0].register_forward_hook(lambda *call: seen.append(call[2].dtype))
     made.discriminator_loss(batches.draw(batches.indices(0), made.generator), batches)
     assert seen == [torch.bfloat16] * 3 + [torch.float32]
+
+
+def test_products_are_rounded_in_steps_alone(monkeypatch):
+    processor(monkeypatch, avx512_bf16=True)
+    made, batches = trainer("wgan_gp", precision="bf16")
+    seen = []
+    made.D.score[0].register_forward_hook(
+        lambda *call: seen.append(torch.get_float32_matmul_precision())
+    )
+    made.discriminator_step(batches.draw(batches.indices(0), made.generator), batches)
+    assert set(seen) == {"medium"}
+    assert torch.get_float32_matmul_precision() == "highest"
+    with pytest.raises(RuntimeError), made.products():
+        raise RuntimeError
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_products_of_fp32_are_exact():
+    made, _ = trainer("wgan_gp")
+    with made.products():
+        assert torch.get_float32_matmul_precision() == "highest"
 
 
 def test_losses_weigh_the_penalty_and_the_mismatch():
