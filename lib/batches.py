@@ -22,6 +22,12 @@ def from_network(output: torch.Tensor) -> torch.Tensor:
     return (output + 1) / 2
 
 
+def as_read(poses: torch.Tensor, networks: str) -> torch.Tensor:
+    """Poses (N, 17, 3) as D reads them: heatmaps in [-1, 1] (3.3.1), or keypoints from the
+    centre."""
+    return render(poses, low=-1.0) if networks == "heatmaps" else relative(poses)
+
+
 @dataclass
 class Batch:
     """This process's share of a minibatch of m poses; all of it, where there is one process.
@@ -146,9 +152,7 @@ class Batches:
         m, poses = len(indices), self.poses[indices]
         if self.training and self.config.augment:
             poses = augment(poses, generator)
-        real = ranks.share(poses)
-        # Heatmaps as the networks see them (3.3.1), or keypoints.
-        x = render(real, low=-1.0) if self.config.networks == "heatmaps" else relative(real)
+        x = as_read(ranks.share(poses), self.config.networks)
         if not self.conditional:
             return Batch(m, x)
         draw = torch.rand(m, generator=generator, device=self.device)

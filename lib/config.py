@@ -79,6 +79,7 @@ class Config:
     ema: float = 0.0  # decay of the average of G's weights that is kept instead of them; 0: none
     rate_decay: float = 0.0  # share of the training, at its end, in which learning_rate falls to 0
     rate_decay_g: float = 0.0  # the same for G's share of it; 0: as rate_decay
+    rejection_epochs: float = 0.0  # then D alone learns to choose among poses, see lib.rejection
     parent: str = ""  # experiment whose trained networks are the warm start (4.3)
 
     def __post_init__(self):
@@ -92,6 +93,12 @@ class Config:
             )
         if self.projection and not ALGORITHMS[self.algorithm].conditional:
             raise InputError(f"projection is for conditional algorithms, not for {self.algorithm}.")
+        algorithm = ALGORITHMS[self.algorithm]
+        if self.rejection_epochs and (algorithm.conditional or not algorithm.penalty):
+            raise InputError(
+                "rejection_epochs is for unconditional algorithms with a penalty, not for "
+                f"{self.algorithm}."
+            )
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise InputError(f"{name} = {getattr(self, name)!r} must be {' or '.join(known)}.")
@@ -117,7 +124,7 @@ class Config:
         for name in ("beta", "rate_decay", "rate_decay_g"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} = {getattr(self, name)} must be from 0 to 1.")
-        for name in ("seed", "epoch_size", "lambda_", "alpha"):
+        for name in ("seed", "epoch_size", "lambda_", "alpha", "rejection_epochs"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} = {getattr(self, name)} must not be less than 0.")
         if self.seed >= 1 << 32:

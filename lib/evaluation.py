@@ -17,6 +17,7 @@ from lib.heatmaps import decode, through_heatmap
 from lib.intervals import Estimate, bootstrap
 from lib.limbs import implausible
 from lib.losses import ALGORITHMS
+from lib.rejection import noise_for
 from lib.runs import Run
 from lib.synthesis import noise, synthesise_parts
 
@@ -164,7 +165,8 @@ def evaluate(
     chosen = _choice(len(known), poses, seed)
     real, queries = through_heatmap(known[chosen]), through_heatmap(queries[:poses])
     G = run.generator(epoch)
-    parts = synthesise_parts(G, noise(len(real), seed), None if h is None else h[chosen])
+    z = noise(len(real), seed) if epoch else noise_for(run, len(real), seed, G)
+    parts = synthesise_parts(G, z, None if h is None else h[chosen])
     fake = torch.cat([decode(part) for part in parts])
     coder = judges.pose_coder(dataset)
     result = compare(real, fake, queries, through_heatmap(known), coder, seed)

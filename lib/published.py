@@ -12,11 +12,13 @@ from lib.comparison import ANSWERS, OPTIONS, THESIS, Table, filled, read_estimat
 from lib.config import LABELS, Config, config_for
 from lib.data import Dataset
 from lib.publish import SENTENCES
+from lib.rejection import noise_for
 from lib.runs import Run, data_id
-from lib.synthesis import caption_grid, noise, synthesise
+from lib.synthesis import caption_grid, synthesise
 
 DATA = {"coco": "COCO 2017", "sample": "sample data"}
 KEYPOINTS = "; on keypoints"  # after a model whose networks are not the thesis's
+CHOSEN = "; rejection sampling"  # after one whose poses are chosen (lib.rejection)
 TOLERANCE = 0.005  # of an accuracy or ratio measured on another processor
 README = paths.SOURCE / "README.md"
 MARKS = ("<!-- thesis beside ours -->\n", "<!-- end -->")  # of the table in the README
@@ -38,7 +40,15 @@ def shipped(data: str | None = None, profile: str | None = "published") -> list[
         and data in (None, source(run))
         and (profile is None or run.config == config_for(run.experiment, profile))
     ]
-    return sorted(found, key=lambda r: (source(r), order.index(r.experiment), r.folder.name))
+    return sorted(
+        found,
+        key=lambda run: (
+            source(run),
+            order.index(run.experiment),
+            run.config.rejection_epochs,
+            run.folder.name,
+        ),
+    )
 
 
 def source(run: Run) -> str:
@@ -52,7 +62,8 @@ def measured(run: Run) -> dict:
 
 
 def beside_the_thesis() -> Table:
-    """Accuracy and ratio of the thesis's model and of all published ones, with their provenance."""
+    """Accuracy and ratio of the thesis's model and of all published ones with the profile's
+    settings, poses chosen or not, with their provenance."""
     head = ["model", "data", "1-NN accuracy", "retrieval ratio", "poses"]
     head += ["minibatches, passes over the data, time and hardware", "seed, commit"]
     thesis = [
@@ -66,7 +77,8 @@ def beside_the_thesis() -> Table:
     ]
     rows = [
         _row(run, found)
-        for run in shipped()
+        for run in shipped(profile=None)
+        if run.config.replace(rejection_epochs=0.0) == config_for(run.experiment, "published")
         for whole in [measured(run)]
         for found in (whole, whole.get("all_poses"))
         if found is not None
@@ -79,7 +91,9 @@ def _row(run: Run, summary: dict) -> list[str]:
     passes = s["poses_seen"] / s["train_poses"]
     hardware = s["hardware"].replace("(R)", "").removesuffix(" Processor")
     return [
-        LABELS[run.experiment] + (KEYPOINTS if run.config.networks == "keypoints" else ""),
+        LABELS[run.experiment]
+        + (KEYPOINTS if run.config.networks == "keypoints" else "")
+        + (CHOSEN if run.config.rejection_epochs else ""),
         DATA[source(run)],
         f"{found['accuracy']:.1%}",
         f"{found['retrieval_ratio']:.3f}",
@@ -154,7 +168,8 @@ def _trained_on(run: Run) -> str:
 
 def samples(run: Run, number: int = 24) -> torch.Tensor:
     """Heatmaps (number, 17, 64, 64) of an unconditional published run."""
-    return synthesise(run.generator(), noise(number, seed=1))
+    G = run.generator()
+    return synthesise(G, noise_for(run, number, 1, G))
 
 
 def from_sentences(run: Run, rows: int = 4) -> Figure:

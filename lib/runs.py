@@ -6,6 +6,7 @@
 - ``metrics.jsonl``: losses, a JSON object a line;
 - ``checkpoint-ITERATION/``: weights of G and D (safetensors), optimisers and random state beside;
 - ``snapshot-EPOCH.safetensors``: G at a named epoch;
+- ``rejector.safetensors``: the D that chooses among poses, where the settings want one;
 - ``summary.json``: length, time, hardware and versions; it is there once the run is finished;
 - ``evaluation.json``: the measures of 4.4.2.
 
@@ -187,6 +188,12 @@ class Run:
         load_weights(D, self._weights("discriminator"))
         return D.eval()
 
+    def rejector(self) -> Discriminator:
+        """The D that chooses among poses (:mod:`lib.rejection`), in evaluation mode."""
+        D = networks(self.config)[1]
+        load_weights(D, self.folder / "rejector.safetensors")
+        return D.eval()
+
     def _weights(self, network: str) -> Path:
         return (self.checkpoint or self.folder) / f"{network}.safetensors"
 
@@ -262,6 +269,9 @@ class Run:
     def save_snapshot(self, epoch: float, G) -> None:
         save_network(G, self.folder / snapshot_name(epoch))
 
+    def save_rejector(self, D) -> None:
+        save_network(D, self.folder / "rejector.safetensors")
+
     def append_metrics(self, rows: list[dict]) -> None:
         with (self.folder / "metrics.jsonl").open("a") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -294,7 +304,7 @@ class Reader(Run):
     def _nothing(self, *_: object) -> None:
         pass
 
-    begin = save_checkpoint = save_snapshot = append_metrics = _nothing
+    begin = save_checkpoint = save_snapshot = save_rejector = append_metrics = _nothing
     cut_metrics = finish = delete = _nothing
 
     @contextlib.contextmanager

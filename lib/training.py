@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from lib import paths, ranks
+from lib import paths, ranks, rejection
 from lib.batches import Batch, Batches
 from lib.config import Config
 from lib.data import Dataset
@@ -366,6 +366,9 @@ def train(
             progress.close()
             return
     progress.close()
+    if config.rejection_epochs:
+        G = trainer.result(batches, config.seed + total)
+        run.save_rejector(rejection.learn(trainer, G, batches.poses))
     run.finish(
         {
             "iterations": total,

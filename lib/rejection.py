@@ -1,0 +1,103 @@
+"""Which of several synthesised poses to keep: discriminator rejection sampling (Azadi et al. 2019).
+
+Not in the thesis. Once G is trained, its critic goes on learning alone, by the GAN's loss
+(equation 1), to tell G's poses from real ones; its score is then an estimate of log p_r / p_g, of
+the densities of real and of synthesised poses. Of several noises the one is kept, at random, whose
+pose has a large ratio: what G makes too often becomes rarer. What is judged are decoded poses, as
+they are measured and drawn.
+"""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+
+from lib.batches import as_read, from_network
+from lib.heatmaps import decode, through_heatmap
+from lib.keypoint_models import KeypointGenerator
+from lib.models import NOISE, Discriminator, Generator
+from lib.runs import Run
+from lib.synthesis import BATCH, noise
+
+CANDIDATES = 16  # noises, of which one is kept
+HELD_OUT = 10  # every tenth real pose is not learned from, and says when D has learned enough
+
+
+def decoded(G: Generator, z: torch.Tensor) -> torch.Tensor:
+    """Poses (N, 17, 3) from noise z (N, 128); nothing is drawn where G places keypoints."""
+    if isinstance(G, KeypointGenerator):
+        return through_heatmap(G.poses(z))
+    return decode(from_network(G(z)))
+
+
+def learn(trainer, G: Generator, poses: torch.Tensor) -> Discriminator:
+    """D after ``rejection_epochs`` more, alone, at a rate that falls to 0.
+
+    Args:
+        trainer: a :class:`lib.training.Trainer` at its end, whose D stays as it is.
+        G: what it has trained.
+        poses: (N, 17, 3) training poses, 10 or more, on the trainer's device.
+    Returns:
+        D as it was when it told the held-out poses from synthesised ones best.
+    """
+    config, m = trainer.config, trainer.config.batch_size
+    source = torch.Generator(trainer.device).manual_seed(config.seed)
+    D, G = copy.deepcopy(trainer.D), G.eval()
+    best, least = D, float("inf")
+
+    def drawn(number: int, most: int) -> torch.Tensor:
+        return torch.randint(most, (number,), generator=source, device=trainer.device)
+
+    @torch.no_grad()
+    def synthesised(number: int) -> torch.Tensor:
+        z = torch.randn(number, NOISE, generator=source, device=trainer.device)
+        return torch.cat([decoded(G, part) for part in z.split(BATCH)])
+
+    def loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+        wanted = torch.cat([torch.ones(len(real)), torch.zeros(len(fake))]).to(trainer.device)
+        with trainer.autocast():
+            scores = D(as_read(torch.cat([real, fake]), config.networks))
+        return F.binary_cross_entropy_with_logits(scores.float(), wanted)
+
+    order = torch.randperm(len(poses), generator=source, device=trainer.device)
+    held, known = through_heatmap(poses[order]).tensor_split([len(poses) // HELD_OUT])
+    never_learned = held, synthesised(len(held))
+    optimizer = torch.optim.Adam(D.parameters(), config.learning_rate, config.momenta, fused=True)
+    per_epoch = -(-(config.epoch_size or len(poses)) // m)
+    total = max(1, round(config.rejection_epochs * per_epoch))
+    rate = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total)
+    for iteration in range(1, total + 1):
+        optimizer.zero_grad()
+        loss(known[drawn(m, len(known))], synthesised(m)).backward()
+        optimizer.step()
+        rate.step()
+        if iteration % per_epoch and iteration != total:
+            continue
+        with torch.no_grad():
+            parts = zip(*(x.split(BATCH) for x in never_learned), strict=True)
+            now = sum(float(loss(*part)) * len(part[0]) for part in parts)
+        if now < least:
+            best, least = copy.deepcopy(D), now
+    return best.eval()
+
+
+@torch.no_grad()
+def noise_for(run: Run, number: int, seed: int, G: Generator | None = None) -> torch.Tensor:
+    """z (number, 128) for poses of a run: from N(0, 1) or, where its settings say so, one of every
+    16 that are, drawn in proportion to p_r / p_g of its pose.
+
+    Args:
+        run: finished.
+        number: of noises.
+        seed: of all that is drawn.
+        G: the run's generator, where it is at hand.
+    """
+    if not run.config.rejection_epochs:
+        return noise(number, seed)
+    G, D = G or run.generator(), run.rejector()
+    z = noise(number * CANDIDATES, seed)
+    parts = [D(as_read(decoded(G, part), run.config.networks)) for part in z.split(BATCH)]
+    ratios = torch.cat(parts).unflatten(0, (number, CANDIDATES)).softmax(dim=1)
+    source = torch.Generator().manual_seed(seed)
+    kept = torch.multinomial(ratios, 1, generator=source).squeeze(1)
+    return z.unflatten(0, (number, CANDIDATES))[torch.arange(number), kept]
