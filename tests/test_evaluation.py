@@ -280,7 +280,7 @@ def dataset() -> SimpleNamespace:
 
 def run_of(algorithm: str, G: torch.nn.Module, epoch: float | None = None) -> SimpleNamespace:
     """A run that has G at the end, or after an epoch."""
-    config = SimpleNamespace(algorithm=algorithm, caption_scale=30.0)
+    config = SimpleNamespace(algorithm=algorithm, caption_scale=30.0, rejection_epochs=0.0)
     return SimpleNamespace(config=config, generator=lambda asked: {epoch: G}[asked])
 
 
