@@ -12,10 +12,12 @@ import copy
 import torch
 import torch.nn.functional as F
 
+from lib import ranks
 from lib.batches import as_read, from_network
 from lib.heatmaps import decode, through_heatmap
 from lib.keypoint_models import KeypointGenerator
 from lib.models import NOISE, Discriminator, Generator
+from lib.progress import Progress
 from lib.runs import Run
 from lib.synthesis import BATCH, noise
 
@@ -31,7 +33,7 @@ def decoded(G: Generator, z: torch.Tensor) -> torch.Tensor:
 
 
 def learn(trainer, G: Generator, poses: torch.Tensor) -> Discriminator:
-    """D after ``rejection_epochs`` more, alone, at a rate that falls to 0.
+    """D after ``rejection_epochs`` more, alone, at a rate that falls to 0; cut off, it begins anew.
 
     Args:
         trainer: a :class:`lib.training.Trainer` at its end, whose D stays as it is.
@@ -66,11 +68,13 @@ def learn(trainer, G: Generator, poses: torch.Tensor) -> Discriminator:
     per_epoch = -(-(config.epoch_size or len(poses)) // m)
     total = max(1, round(config.rejection_epochs * per_epoch))
     rate = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total)
+    progress = Progress("rejection", 0, total, per_epoch, silent=ranks.rank() > 0)
     for iteration in range(1, total + 1):
         optimizer.zero_grad()
         loss(known[drawn(m, len(known))], synthesised(m)).backward()
         optimizer.step()
         rate.step()
+        progress.update(iteration)
         if iteration % per_epoch and iteration != total:
             continue
         with torch.no_grad():
@@ -78,6 +82,7 @@ def learn(trainer, G: Generator, poses: torch.Tensor) -> Discriminator:
             now = sum(float(loss(*part)) * len(part[0]) for part in parts)
         if now < least:
             best, least = copy.deepcopy(D), now
+    progress.close()
     return best.eval()
 
 
