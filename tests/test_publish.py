@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import time
 
@@ -246,6 +247,17 @@ def test_tables_of_published_runs(cache, monkeypatch):
     assert "other figures" in published.reproduced(cache)
     elsewhere = dataclasses.replace(cache, poses_id="other")
     assert published.reproduced(elsewhere).startswith("None")
+
+
+def test_a_run_whose_poses_are_chosen_stands_below_its_plain_one(cache):
+    series.train_series(["reduced"], cache, "published", device="cpu")
+    plain = publish.publish(experiment("reduced", cache).run, cache)
+    settings = json.loads((plain / "config.json").read_text())
+    for name, changes in (("0", {"rejection_epochs": 3.0}), ("1", {"seed": 7})):
+        folder = shutil.copytree(plain, plain.with_name(f"reduced-{name}"))
+        (folder / "config.json").write_text(json.dumps(settings | changes))
+    models = [row[0] for row in published.beside_the_thesis().rows[1:]]
+    assert models == ["WGAN-GP, reduced", "WGAN-GP, reduced; rejection sampling"]
 
 
 def test_nothing_is_trained_where_published_runs_are_asked_for(cache):

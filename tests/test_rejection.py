@@ -65,6 +65,18 @@ def test_shares_of_synthesised_poses_become_those_of_real_ones(run, monkeypatch)
     assert (z[:, 0] < 0).float().mean() == pytest.approx(0.9, abs=0.05)
 
 
+def test_what_is_only_learned_by_heart_is_not_kept():
+    """Real and synthesised poses are alike: no score tells fresh ones better than 0 does."""
+    config = tiny.config(**SETTINGS | {"rejection_epochs": 100.0, "learning_rate": 1e-2})
+    trainer = Trainer(config, CPU, torch.Generator().manual_seed(0))
+    trainer.initialise(None)
+    D = learn(trainer, Sides(), left_or_right(0.5, 60))
+    fresh = as_read(left_or_right(0.5, 2_000, seed=1), "keypoints")
+    score = D(fresh).detach()
+    loss = torch.nn.functional.softplus(torch.cat([-score, score])).mean().item()
+    assert loss < 0.8, loss  # log 2 = 0.69
+
+
 @pytest.mark.parametrize("kind", ["heatmaps", "keypoints"])
 def test_decoded_poses_are_those_of_the_heatmaps(kind):
     G = networks(tiny.config(networks=kind, initialisation="he"))[0].eval()
