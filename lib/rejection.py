@@ -32,13 +32,14 @@ def decoded(G: Generator, z: torch.Tensor) -> torch.Tensor:
     return decode(from_network(G(z)))
 
 
-def learn(trainer, G: Generator, poses: torch.Tensor) -> Discriminator:
+def learn(trainer, G: Generator, poses: torch.Tensor, per_epoch: int) -> Discriminator:
     """D after ``rejection_epochs`` more, alone, at a rate that falls to 0; cut off, it begins anew.
 
     Args:
         trainer: a :class:`lib.training.Trainer` at its end, whose D stays as it is.
         G: what it has trained.
         poses: (N, 17, 3) training poses, 10 or more, on the trainer's device.
+        per_epoch: iterations in an epoch.
     Returns:
         D as it was when it told the held-out poses from synthesised ones best.
     """
@@ -65,7 +66,6 @@ def learn(trainer, G: Generator, poses: torch.Tensor) -> Discriminator:
     held, known = through_heatmap(poses[order]).tensor_split([len(poses) // HELD_OUT])
     never_learned = held, synthesised(len(held))
     optimizer = torch.optim.Adam(D.parameters(), config.learning_rate, config.momenta, fused=True)
-    per_epoch = -(-(config.epoch_size or len(poses)) // m)
     total = max(1, round(config.rejection_epochs * per_epoch))
     rate = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total)
     progress = Progress("rejection", 0, total, per_epoch, silent=ranks.rank() > 0)

@@ -368,7 +368,7 @@ def train(
     progress.close()
     if config.rejection_epochs:
         G = trainer.result(batches, config.seed + total)
-        run.save_rejector(rejection.learn(trainer, G, batches.poses))
+        run.save_rejector(rejection.learn(trainer, G, batches.poses, per_epoch))
     run.finish(
         {
             "iterations": total,
