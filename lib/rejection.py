@@ -2,9 +2,9 @@
 
 Not in the thesis. Once G is trained, its critic goes on learning alone, by the GAN's loss
 (equation 1), to tell G's poses from real ones; its score is then an estimate of log p_r / p_g, of
-the densities of real and of synthesised poses. Of several noises the one is kept, at random, whose
-pose has a large ratio: what G makes too often becomes rarer. What is judged are decoded poses, as
-they are measured and drawn.
+the densities of real and of synthesised poses. Of many noises those are kept, at random, whose
+poses have a large ratio: what G makes too often becomes rarer. What is judged are decoded poses,
+as they are measured and drawn.
 """
 
 import copy
@@ -21,7 +21,7 @@ from lib.progress import Progress
 from lib.runs import Run
 from lib.synthesis import BATCH, noise
 
-CANDIDATES = 16  # noises, of which one is kept
+CANDIDATES = 32  # noises for each one that is kept
 HELD_OUT = 10  # every tenth real pose is not learned from, and says when D has learned enough
 
 
@@ -88,8 +88,8 @@ def learn(trainer, G: Generator, poses: torch.Tensor, per_epoch: int) -> Discrim
 
 @torch.no_grad()
 def noise_for(run: Run, number: int, seed: int, G: Generator | None = None) -> torch.Tensor:
-    """z (number, 128) for poses of a run: from N(0, 1) or, where its settings say so, one of every
-    16 that are, drawn in proportion to p_r / p_g of its pose.
+    """z (number, 128) for poses of a run: from N(0, 1) or, where its settings say so, of 32 times
+    as many that are, drawn without replacement in proportion to p_r / p_g of their poses.
 
     Args:
         run: finished.
@@ -100,9 +100,22 @@ def noise_for(run: Run, number: int, seed: int, G: Generator | None = None) -> t
     if not run.config.rejection_epochs:
         return noise(number, seed)
     G, D = G or run.generator(), run.rejector()
-    z = noise(number * CANDIDATES, seed)
-    parts = [D(as_read(decoded(G, part), run.config.networks)) for part in z.split(BATCH)]
-    ratios = torch.cat(parts).unflatten(0, (number, CANDIDATES)).softmax(dim=1)
-    source = torch.Generator().manual_seed(seed)
-    kept = torch.multinomial(ratios, 1, generator=source).squeeze(1)
-    return z.unflatten(0, (number, CANDIDATES))[torch.arange(number), kept]
+    source = torch.Generator()
+
+    def drawn():
+        """All candidates, a part at a time; drawn twice, as they would fill gigabytes."""
+        source.manual_seed(seed)
+        for _ in range(CANDIDATES):
+            yield torch.randn(number, NOISE, generator=source)
+
+    scores = [
+        D(as_read(decoded(G, z), run.config.networks))
+        for part in drawn()
+        for z in part.split(BATCH)
+    ]
+    log_ratio = torch.cat(scores)
+    # Exponential waiting times at these rates: the first to come are the draw.
+    wait = torch.empty_like(log_ratio).exponential_(generator=source).log() - log_ratio
+    kept = torch.zeros(len(wait), dtype=torch.bool)
+    kept[wait.topk(number, largest=False).indices] = True
+    return torch.cat([z[mask] for z, mask in zip(drawn(), kept.split(number), strict=True)])
