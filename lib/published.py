@@ -63,7 +63,7 @@ def measured(run: Run) -> dict:
 
 def beside_the_thesis() -> Table:
     """Accuracy and ratio of the thesis's model and of all published ones with the profile's
-    settings, poses chosen or not, with their provenance."""
+    settings, and of those whose poses are chosen, with their provenance."""
     head = ["model", "data", "1-NN accuracy", "retrieval ratio", "poses"]
     head += ["minibatches, passes over the data, time and hardware", "seed, commit"]
     thesis = [
@@ -78,7 +78,7 @@ def beside_the_thesis() -> Table:
     rows = [
         _row(run, found)
         for run in shipped(profile=None)
-        if run.config.replace(rejection_epochs=0.0) == config_for(run.experiment, "published")
+        if run.config.rejection_epochs or run.config == config_for(run.experiment, "published")
         for whole in [measured(run)]
         for found in (whole, whole.get("all_poses"))
         if found is not None

@@ -253,11 +253,12 @@ def test_a_run_whose_poses_are_chosen_stands_below_its_plain_one(cache):
     series.train_series(["reduced"], cache, "published", device="cpu")
     plain = publish.publish(experiment("reduced", cache).run, cache)
     settings = json.loads((plain / "config.json").read_text())
-    for name, changes in (("0", {"rejection_epochs": 3.0}), ("1", {"seed": 7})):
+    chosen = {"rejection_epochs": 3.0}
+    for name, changes in (("0", chosen), ("1", chosen | {"epochs": 1.0}), ("2", {"seed": 7})):
         folder = shutil.copytree(plain, plain.with_name(f"reduced-{name}"))
         (folder / "config.json").write_text(json.dumps(settings | changes))
     models = [row[0] for row in published.beside_the_thesis().rows[1:]]
-    assert models == ["WGAN-GP, reduced", "WGAN-GP, reduced; rejection sampling"]
+    assert models == ["WGAN-GP, reduced", *["WGAN-GP, reduced; rejection sampling"] * 2]
 
 
 def test_nothing_is_trained_where_published_runs_are_asked_for(cache):
