@@ -114,7 +114,7 @@ def noise_for(run: Run, number: int, seed: int, G: Generator | None = None) -> t
         for z in part.split(BATCH)
     ]
     log_ratio = torch.cat(scores)
-    # Exponential waiting times at these rates: the first to come are the draw.
+    # Exponential waiting times whose rates are p_r / p_g, as logarithms: the first are the draw.
     wait = torch.empty_like(log_ratio).exponential_(generator=source).log() - log_ratio
     kept = torch.zeros(len(wait), dtype=torch.bool)
     kept[wait.topk(number, largest=False).indices] = True
