@@ -15,10 +15,10 @@ import typer
 
 from bench.measure import EXPERIMENTS
 from lib import paths
-from lib.experiment import prepare_for
-from lib.pipeline import ALLOCATOR
-from lib.ranks import device_for
-from lib.runs import hardware
+from lib.book.build import ALLOCATOR
+from lib.study import prepare_for
+from lib.training.distributed import device_for
+from lib.training.runs import hardware
 
 WIDTHS = {"full": 1.0, "reduced": 0.5, "quarter": 0.25}
 NEIGHBOURS = (8_000, 34_652, 232_042)

@@ -15,13 +15,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import plain
-from lib.batches import Batches
 from lib.config import Config, config_for
-from lib.data import Split, load
-from lib.neighbours import leave_one_out_accuracy
-from lib.ranks import device_for
-from lib.steps import WARM_UP, chosen, steps_for
-from lib.training import Trainer
+from lib.data.cache import Split, load
+from lib.evaluation.neighbours import leave_one_out_accuracy
+from lib.training.distributed import device_for
+from lib.training.loop import Trainer
+from lib.training.minibatches import Batches
+from lib.training.steps import WARM_UP, chosen, steps_for
 
 EXPERIMENTS = {  # the thesis's settings of each algorithm, from profile paper
     "gan": "gan",

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from lib import models
-from lib.batches import Batch
 from lib.config import Config
-from lib.data import Split
-from lib.keypoints import FLIP
+from lib.data.cache import Split
+from lib.data.skeleton import FLIP
 from lib.losses import ALGORITHMS
-from lib.training import Trainer
+from lib.models import tables
+from lib.training.loop import Trainer
+from lib.training.minibatches import Batch
 
 GRID_Y, GRID_X = np.mgrid[:64, :64].astype(np.float32)
 
@@ -94,11 +94,11 @@ class PlainTrainer(Trainer):
     """The project's steps on networks in the default memory order, with torch's leaky ReLU."""
 
     def __post_init__(self):
-        kept, models.LeakyReLU = models.LeakyReLU, nn.LeakyReLU
+        kept, tables.LeakyReLU = tables.LeakyReLU, nn.LeakyReLU
         try:
             super().__post_init__()
         finally:
-            models.LeakyReLU = kept
+            tables.LeakyReLU = kept
         self.G, self.D = (
             network.to(memory_format=torch.contiguous_format) for network in (self.G, self.D)
         )

@@ -42,14 +42,15 @@ def prepare(
 
     The last line is a JSON object: train_poses, val_poses, train_pairs, val_pairs, left_out, ...
     """
-    from lib import config, data
+    from lib import config
+    from lib.data.cache import prepare as make
 
     def say(message: str) -> None:
         print(message, file=sys.stderr)
 
     settings = config.profile(profile)["data"]
     settings.pop("official", None)  # what to take is said by --coco-zip here
-    print(json.dumps(data.prepare(coco_zip, cache, encoder=encoder, say=say, **settings)))
+    print(json.dumps(make(coco_zip, cache, encoder=encoder, say=say, **settings)))
 
 
 @app.command()
@@ -76,7 +77,7 @@ def train(
     Settings are those of the class lib.config.Config: epochs, seed, features, k, lambda_,
     learning_rate, batch_size, parent, ...
     """
-    from lib.experiment import train_run
+    from lib.study import train_run
 
     # Algorithm 5 without a parent: the experiment that starts from random weights.
     name = {"conditional_wgan_lp": "conditional_random"}.get(algorithm, algorithm)
@@ -100,9 +101,9 @@ def evaluate(
     seed: Seed = 0,
 ) -> None:
     """Print a run's 1-NN accuracy, retrieval distances and diversity as JSON (thesis 4.4.2)."""
-    from lib.data import load
-    from lib.evaluation import evaluate as measure
-    from lib.runs import Run
+    from lib.data.cache import load
+    from lib.evaluation.measures import evaluate as measure
+    from lib.training.runs import Run
 
     chosen = Run.open(run)
     dataset = load(data or chosen.summary["data"])
@@ -121,10 +122,11 @@ def pose(
     """Draw poses for a sentence, with the reduced conditional model (notebook 08)."""
     import torch
 
-    from lib import figures, text
-    from lib.data import load
-    from lib.runs import finished_run
-    from lib.synthesis import caption_grid
+    from lib import figures
+    from lib.data import captions as text
+    from lib.data.cache import load
+    from lib.models.synthesis import caption_grid
+    from lib.training.runs import finished_run
 
     if not text.clean(sentence):
         raise InputError("The sentence has no words: say what the person does.")
@@ -168,9 +170,9 @@ def questionnaire_make(
     The page is one file, works without a network, on a phone too, and saves answers as a file.
     """
     from lib import paths
-    from lib.data import load
-    from lib.questionnaire import make
-    from lib.runs import Run, finished_run
+    from lib.data.cache import load
+    from lib.questionnaire.page import make
+    from lib.training.runs import Run, finished_run
 
     dataset = load(data)
     chosen = Run.open(run) if run else finished_run("conditional_reduced", dataset, profile)
@@ -193,7 +195,7 @@ def questionnaire_score(
 ) -> None:
     """Share that preferred the synthesised pose, with 95% intervals, and agreement of subjects."""
     from lib import paths
-    from lib.questionnaire import collected, score
+    from lib.questionnaire.page import collected, score
 
     key = key or paths.QUESTIONNAIRE / "key.json"
     answers = score(files or collected(key.parent), key)
@@ -206,7 +208,7 @@ def compact(
     data: Data = "sample",
 ) -> None:
     """Write a smaller copy of prepared data, for a machine that only trains."""
-    from lib.compact import compact as write
+    from lib.data.compact import compact as write
 
     print(f"{out}: {write(data, out) / 1e6:.1f} MB")
 
@@ -222,10 +224,11 @@ def publish(
     ] = False,
 ) -> None:
     """Export finished runs to data/published, measure them, describe them there and in README."""
-    from lib import paths, published
-    from lib.data import load
-    from lib.publish import publish as export
-    from lib.runs import Run
+    from lib import paths
+    from lib.book import published
+    from lib.book.release import publish as export
+    from lib.data.cache import load
+    from lib.training.runs import Run
 
     for name in runs:
         run = Run.open(name)
@@ -248,7 +251,7 @@ def thesis(
     ] = 0,
 ) -> None:
     """Execute every notebook that has changed, build the book, print its first page."""
-    from lib.pipeline import make
+    from lib.book.build import make
 
     print(make(profile, coco_zip, encoder, fresh, jobs, published))
 
@@ -289,8 +292,8 @@ def sweep(
     the exit status is 1 then. The same command goes on with what is missing.
     """
     from lib import paths
-    from lib.sweep import readable, table
-    from lib.sweep import sweep as execute
+    from lib.book.sweep import readable, table
+    from lib.book.sweep import sweep as execute
 
     name = execute(notebook, _grid(changes), profile, data, name, workers, address)
     rows = table(name)

@@ -54,7 +54,7 @@ class Config:
     algorithm: str  # a key of lib.losses.ALGORITHMS
     seed: int = 0
     features: float = 1.0  # width of G and D relative to Tables 1 to 4
-    networks: str = "heatmaps"  # what G makes and D reads; "keypoints": lib.keypoint_models
+    networks: str = "heatmaps"  # what G makes and D reads; "keypoints": lib.beyond.keypoints
     narrowest: int = 1  # channels that every layer of G and D has at least
     k: int = 1  # D steps before each G step
     c: float = 0.01  # D's parameters are clamped to [-c, c] (WGAN)
@@ -72,14 +72,18 @@ class Config:
     augment: bool = True  # flip and rotate real poses (3.2)
     caption_scale: float = 30.0  # an encoding is multiplied by this for the networks (4.3)
     caption_pool: str = "all"  # from which h^ and h~ are drawn: "all" captions, or those of "pairs"
-    initialisation: str = "normal"  # or "he", see lib.weights.initialise
-    precision: str = "fp32"  # or "bf16", see lib.training.Trainer
-    zero_background: bool = False  # D sees an empty heatmap as 0, see lib.models.Discriminator
-    projection: bool = False  # D projects poses onto captions, see lib.models.Discriminator
+    initialisation: str = "normal"  # or "he", see lib.models.weights.initialise
+    precision: str = "fp32"  # or "bf16", see lib.training.loop.Trainer
+    zero_background: bool = (
+        False  # D sees an empty heatmap as 0, see lib.models.tables.Discriminator
+    )
+    projection: bool = False  # D projects poses onto captions, see lib.models.tables.Discriminator
     ema: float = 0.0  # decay of the average of G's weights that is kept instead of them; 0: none
     rate_decay: float = 0.0  # share of the training, at its end, in which learning_rate falls to 0
     rate_decay_g: float = 0.0  # the same for G's share of it; 0: as rate_decay
-    rejection_epochs: float = 0.0  # then D alone learns to choose among poses, see lib.rejection
+    rejection_epochs: float = (
+        0.0  # then D alone learns to choose among poses, see lib.beyond.rejection
+    )
     parent: str = ""  # experiment whose trained networks are the warm start (4.3)
 
     def __post_init__(self):

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from lib import judges, paths, text
+from lib import paths
+from lib.data import captions as text
+from lib.evaluation import networks
 
 # Tensors are small here: with two workers on two cores a second thread only waits.
 torch.set_num_threads(1)
@@ -49,7 +51,7 @@ def use_home(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
         monkeypatch.setattr(paths, name, folder / getattr(paths, name).relative_to(paths.HOME))
     monkeypatch.setattr(paths, "HOME", folder)
     monkeypatch.setattr(text, "SETTINGS", text.SETTINGS | {"bucket": 1000})
-    monkeypatch.setattr(judges, "STEPS", 20)
+    monkeypatch.setattr(networks, "STEPS", 20)
     return folder
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.keypoints import NAMES
+from lib.data.skeleton import NAMES
 
 
 def poses(n: int, seed: int = 0, spread: float = 8, centre: float = 32, invisible: float = 0.2):

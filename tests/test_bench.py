@@ -12,12 +12,13 @@ import torch
 
 import bench.__main__ as table
 from bench import gpu, measure, plain
-from lib import data, paths
-from lib.batches import Batches
-from lib.heatmaps import flip, render, rotate
+from lib import paths
+from lib.data import cache
+from lib.data.heatmaps import flip, render, rotate
+from lib.evaluation.neighbours import nearest_distances
 from lib.losses import ALGORITHMS, gradient_penalty
-from lib.neighbours import nearest_distances
-from lib.training import Trainer
+from lib.training.loop import Trainer
+from lib.training.minibatches import Batches
 
 CPU = torch.device("cpu")
 DATA = tiny.dataset()
@@ -162,7 +163,7 @@ def test_differences_between_ways_are_of_losses_after_steps_of_both_networks(mon
 
 def test_the_script_for_a_gpu_runs_where_there_is_none(tmp_path, tiny_coco, home):
     """With tiny networks; on a processor there is one way only."""
-    data.prepare(tiny_coco(home / "tiny"), home / "tiny.safetensors", encoder_epochs=1)
+    cache.prepare(tiny_coco(home / "tiny"), home / "tiny.safetensors", encoder_epochs=1)
     command = [sys.executable, "-m", "bench.gpu", str(home / "tiny.safetensors")]
     command += [str(tmp_path / "gpu.json"), "--trial"]
     subprocess.run(command, cwd=paths.SOURCE, check=True, stdout=subprocess.DEVNULL)

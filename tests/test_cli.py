@@ -9,8 +9,10 @@ import pytest
 import tiny  # noqa: F401 one thread
 
 from lib import __main__ as cli
-from lib import data, paths, pipeline
-from lib.runs import Run
+from lib import paths
+from lib.book import build
+from lib.data import cache as data_cache
+from lib.training.runs import Run
 
 SMALL = ["--profile", "smoke", "--set", "features=0.0625", "--set", "batch_size=4"]
 SMALL += ["--set", "epoch_size=8", "--set", "epochs=1", "--device", "cpu"]
@@ -35,7 +37,7 @@ def call(monkeypatch, capsys):
 def cache(module_home, tiny_coco):
     """A tiny prepared data set with captions."""
     folder = tiny_coco(module_home / "tiny")
-    data.prepare(folder, module_home / "tiny.safetensors", encoder_epochs=1)
+    data_cache.prepare(folder, module_home / "tiny.safetensors", encoder_epochs=1)
     return module_home / "tiny.safetensors"
 
 
@@ -75,7 +77,7 @@ def test_prepare_ends_with_a_json_object(call, home, tiny_coco, tmp_path):
         key: summary[key] for key in ("train_poses", "val_poses", "train_pairs", "val_pairs")
     }
     assert numbers == {"train_poses": 15, "val_poses": 9, "train_pairs": 12, "val_pairs": 6}
-    assert len(data.load(path).train.poses) == 15
+    assert len(data_cache.load(path).train.poses) == 15
     status, again, err = call(*arguments)
     assert json.loads(again.splitlines()[-1]) == summary and "up to date" in err
 
@@ -112,14 +114,12 @@ def test_train_and_evaluate(call, cache, algorithm):
 
 
 def test_a_finished_run_is_not_trained_again_unless_asked(call, cache, monkeypatch):
-    from lib import experiment
+    from lib import study
 
     _, out, _ = call("train", "wgan", "--data", cache, *SMALL)
     trained = []
-    real = experiment.train
-    monkeypatch.setattr(
-        experiment, "train", lambda *args, **more: trained.append(real(*args, **more))
-    )
+    real = study.train
+    monkeypatch.setattr(study, "train", lambda *args, **more: trained.append(real(*args, **more)))
     assert call("train", "wgan", "--data", cache, *SMALL)[:2] == (0, out) and not trained
     assert call("train", "wgan", "--data", cache, *SMALL, "--fresh")[:2] == (0, out)
     assert len(trained) == 1
@@ -186,7 +186,7 @@ def test_bad_input_is_one_sentence(call, cache, home, monkeypatch, arguments, wo
         arguments = [*arguments, "--data", str(cache)]
     if "--profile" not in arguments and arguments[0] == "train":
         arguments = [*arguments, "--profile", "smoke"]
-    monkeypatch.setattr(pipeline, "kernel_environment", lambda: None)
+    monkeypatch.setattr(build, "kernel_environment", lambda: None)
     status, out, err = call(*arguments)
     assert status == 1 and out == "" and "Traceback" not in err
     assert err.startswith("Error: ") and err.count("\n") == 1

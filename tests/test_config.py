@@ -5,11 +5,12 @@ import inspect
 
 import pytest
 
-from lib import config, data, paths
+from lib import config, paths
 from lib.config import NOTEBOOKS, Config, config_for, identity, profile
+from lib.data import cache
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
-from lib.runs import networks
+from lib.training.runs import networks
 
 PROFILES = sorted(file.stem for file in paths.PROFILES.glob("*.toml"))
 CRITIC = {"k": 5, "momenta": (0.0, 0.9)}
@@ -86,7 +87,7 @@ def test_every_profile_gives_every_experiment(profile_name, name):
 def test_every_profile_has_the_tables_that_others_read(profile_name):
     tables = profile(profile_name)
     assert {"poses", "repeats"} <= tables["evaluation"].keys()
-    known = inspect.signature(data.prepare).parameters.keys()
+    known = inspect.signature(cache.prepare).parameters.keys()
     assert tables["data"].keys() <= known | {"official"}
 
 

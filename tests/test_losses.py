@@ -8,7 +8,7 @@ import torch
 
 from lib import losses
 from lib.losses import ALGORITHMS, gradient_penalty, interpolate, lipschitz_penalty
-from lib.models import Discriminator
+from lib.models.tables import Discriminator
 
 PENALTIES = {"two-sided": gradient_penalty, "one-sided": lipschitz_penalty}
 

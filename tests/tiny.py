@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from lib.config import Config
-from lib.data import Dataset, Split
-from lib.runs import Run, networks
-from lib.weights import initialise
+from lib.data.cache import Dataset, Split
+from lib.models.weights import initialise
+from lib.training.runs import Run, networks
 
 # Threads that wait for each other on busy cores make networks this small ten times slower.
 torch.set_num_threads(1)

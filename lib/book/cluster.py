@@ -1,0 +1,195 @@
+"""Notebooks executed side by side on Dask workers, of this machine or of a cluster.
+
+A worker does one notebook at a time. The notebook trains in its own kernel, a process beside the
+worker, which only waits for it; what a kernel is to know stands in its environment. On a machine
+with GPUs there are at most as many workers as GPUs, and each shows its kernels one of them
+(``CUDA_VISIBLE_DEVICES``); without, the workers share the cores. The workers of a cluster see the
+GPUs, and have the threads, that they were started with.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import torch
+
+from lib import paths
+from lib.book.build import ALLOCATOR, execute, kernel_environment
+from lib.errors import InputError
+from lib.training.progress import Display
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A notebook to execute; see :func:`lib.book.build.execute`."""
+
+    notebook: Path
+    parameters: dict[str, Any]
+    mark: str
+    target: Path
+    temporary: Path
+    state: Path  # where its training tells how far it is, in a folder of its own
+
+    @property
+    def name(self) -> str:
+        return self.target.stem
+
+
+def execute_all(
+    executions: list[Execution], seconds: float, workers: int = 0, address: str = ""
+) -> dict[str, str]:
+    """Executes each notebook on the next free worker, and shows how far they are. One that fails
+    does not stop the others.
+
+    Args:
+        executions: their names differ.
+        seconds: what one is expected to take.
+        workers: notebooks side by side on this machine; 0: one a core, or one a GPU.
+        address: of a Dask cluster to use instead. Its workers have one thread each, and see this
+            repository and its data at the same paths.
+    Returns:
+        For each that failed, its name and a sentence that says of what.
+    Raises:
+        InputError: the cluster cannot be used, or is lost.
+    """
+    with contextlib.ExitStack() as stack:
+        cluster = _cluster(address) if address else _own_cluster(workers, len(executions))
+        client, environment, gpus = stack.enter_context(cluster)
+        expected = {execution.name: seconds for execution in executions}
+        files = {execution.name: execution.state for execution in executions}
+        display = stack.enter_context(Display(expected, files, len(client.nthreads())))
+        return _do_all(client, executions, display, environment, gpus)
+
+
+def _gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    count = torch.cuda.device_count()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
+    return visible.split(",")[:count]
+
+
+def _environment() -> dict[str, str]:
+    """What kernels are told wherever they run. Dask lets its workers return memory to the system
+    and use one thread, so that it is not enough that they inherit it."""
+    kernel_environment()
+    return {name: os.environ[name] for name in ALLOCATOR} | {"THESIS_HOME": str(paths.HOME)}
+
+
+@contextlib.contextmanager
+def _cluster(address: str) -> Iterator[tuple["Client", dict[str, str], list[str]]]:
+    """A client of the cluster at an address, the environment of its kernels, no GPUs."""
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InputError(f"There is no Dask cluster at {address} ({error}).") from None
+    with client:
+        if set(client.nthreads().values()) != {1}:
+            raise InputError(
+                f"The cluster at {address} needs workers of one thread each: start them with "
+                f"`dask worker {address} --nthreads 1`."
+            )
+        yield client, _environment(), []
+
+
+@contextlib.contextmanager
+def _own_cluster(workers: int, runs: int) -> Iterator[tuple["Client", dict[str, str], list[str]]]:
+    """A client of a cluster on this machine that ends with it, the environment of its kernels, and
+    the GPUs of its workers. No port of it is open to other machines."""
+    from distributed import Client, LocalCluster
+
+    cores, gpus = joblib.cpu_count(), _gpus()
+    workers = min(workers or cores, runs, len(gpus) or runs)
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // workers))
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,  # none: it is the kernels that take memory
+            silence_logs=logging.CRITICAL,
+            # What has killed its worker is not tried on the others; and no fixed port.
+            scheduler_kwargs={"allowed_failures": 0, "dashboard_address": "127.0.0.1:0"},
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client, _environment() | dict.fromkeys(THREADS, threads), gpus
+
+
+def _do_all(
+    client: "Client",
+    executions: list[Execution],
+    display: Display,
+    environment: dict[str, str],
+    gpus: list[str],
+) -> dict[str, str]:
+    """Does what :func:`execute_all` says, on the workers of a client."""
+    from distributed import CancelledError, wait
+
+    waiting, doing, faults = list(executions), {}, {}
+    while waiting or doing:
+        # No more than there are workers: one that waited behind another would die with its worker.
+        while waiting and len(doing) < max(1, len(client.nthreads())):
+            execution = waiting.pop(0)
+            doing[client.submit(_do, execution, environment, gpus, pure=False)] = execution.name
+            display.begin(execution.name)
+        try:
+            finished = wait(list(doing), return_when="FIRST_COMPLETED").done
+        except CancelledError:
+            raise InputError(
+                "The cluster is lost. What was finished is kept: the same command goes on."
+            ) from None
+        for task in finished:
+            name, fault = doing.pop(task), _sentence(task.exception())
+            display.end(name, fault)
+            if fault:
+                faults[name] = fault
+    return faults
+
+
+def _do(execution: Execution, environment: dict[str, str], gpus: list[str]) -> None:
+    """Executes one notebook, on a worker."""
+    from distributed import get_worker
+
+    progress, before = execution.state.parent, dict(os.environ)
+    os.environ.update(environment, THESIS_PROGRESS=str(progress))
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[int(get_worker().name)]
+    try:
+        kernel_environment()
+        progress.mkdir(parents=True, exist_ok=True)
+        execute(
+            execution.notebook,
+            execution.parameters,
+            execution.mark,
+            execution.target,
+            execution.temporary,
+        )
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _sentence(error: BaseException | None) -> str:
+    """What a notebook failed of, on one line; nothing where it did not fail."""
+    from distributed import KilledWorker
+
+    if error is None:
+        return ""
+    if isinstance(error, KilledWorker):
+        return "Its worker was killed from outside, perhaps for lack of memory."
+    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+    return kind + " ".join(str(error).split())

@@ -1,0 +1,227 @@
+"""Many trainings of one notebook, side by side: a grid of seeds, penalty weights, widths.
+
+``python -m lib sweep 04 --set seed=0,1,2 --set lambda_=1,10`` executes notebook 04 once for each
+combination of the values (:mod:`lib.book.cluster`), and leaves in ``data/sweeps/NAME/``
+
+- ``SETTINGS.ipynb``: each executed notebook; one that is up to date is not executed again;
+- ``table.csv``: a row for each combination, see :func:`table`.
+"""
+
+import hashlib
+import itertools
+import json
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from lib import paths
+from lib.book.build import READS, TRAINED, declared, fingerprint, up_to_date
+from lib.book.cluster import Execution, execute_all
+from lib.config import NOTEBOOKS, config_for, profile, unknown
+from lib.data.cache import cache_path, load
+from lib.errors import InputError
+from lib.training.runs import Run, finished_run, run_for
+
+SHARED = ("profile", "data", "fresh")  # parameters that are the same in all runs of a sweep
+NAME = re.compile(r"\w[\w.,=+-]{,99}", re.ASCII)  # of a folder or file, without quotes
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a sweep."""
+
+    settings: dict[str, Any]  # the swept parameters
+    run: Run  # the training that they name
+    execution: Execution
+
+    @property
+    def done(self) -> bool:
+        return self.run.finished and up_to_date(self.execution.target, self.execution.mark)
+
+
+def sweep(
+    notebook: str,
+    grid: dict[str, list],
+    profile_name: str = "published",
+    data: str = "sample",
+    name: str = "",
+    workers: int = 0,
+    address: str = "",
+) -> str:
+    """Executes a notebook once for each combination of values, and writes the table.
+
+    A run that fails is recorded in the table. The next call tries it again, and goes on with what
+    an interrupted one has left.
+
+    Args:
+        notebook: one that trains, by its name, its number or its experiment.
+        grid: the values of each swept parameter; the last parameter varies fastest.
+        profile_name: gives all other settings, and the runs that the notebook reads.
+        data: "sample", "coco" or the path of a cache.
+        name: of the sweep; default: one made of notebook, profile, data and grid.
+        workers, address: see :func:`lib.book.cluster.execute_all`.
+    Returns:
+        The sweep's name, for :func:`table`.
+    Raises:
+        InputError: before anything runs: a name or a value is wrong, the data are not prepared, a
+            run that the notebook reads is not finished, or the cluster cannot be used.
+    """
+    if address and workers:
+        raise InputError("Give workers or an address: a cluster has the workers that it has.")
+    members = plan(notebook, grid, profile_name, data, name)
+    folder = members[0].execution.target.parent
+    shutil.rmtree(folder / "progress", ignore_errors=True)  # of a sweep that was interrupted
+    waiting = [member.execution for member in members if not member.done]
+    for member in members:
+        if member.execution not in waiting:
+            print(f"{member.execution.name}: up to date", file=sys.stderr)
+    faults: dict[str, str] = {}
+    if waiting:
+        seconds = profile(profile_name).get("seconds", {}).get(waiting[0].notebook.stem, 20.0)
+        faults = execute_all(waiting, seconds, workers, address)
+        shutil.rmtree(folder / "progress", ignore_errors=True)
+    rows = pd.DataFrame([_row(member, faults.get(member.execution.name, "")) for member in members])
+    new = folder / "table.new"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows[[*rows.columns.drop("failed"), "failed"]].to_csv(new, index=False)
+    os.replace(new, folder / "table.csv")
+    return folder.name
+
+
+def plan(
+    notebook: str, grid: dict[str, list], profile_name: str, data: str, name: str = ""
+) -> list[Member]:
+    """The runs of a sweep, in the grid's order; see :func:`sweep`."""
+    stem = _stem(notebook)
+    experiment, source = TRAINED[stem], paths.NOTEBOOKS / f"{stem}.ipynb"
+    known = sorted(declared(source) - set(SHARED))
+    if not grid:
+        raise InputError("A sweep needs a parameter to vary, as seed=0,1,2.")
+    for parameter, values in grid.items():
+        if parameter in SHARED:
+            raise InputError(f"{parameter} is the same in all runs of a sweep.")
+        if parameter not in known:
+            raise InputError(unknown(f"parameter of {source.name}", parameter, known))
+        if not values:
+            raise InputError(f"{parameter} has no values: give them as {parameter}=1,2.")
+    if data not in ("sample", "coco"):  # the notebook runs in a folder of its own
+        data = str(cache_path(data).resolve())
+    config, dataset = config_for(experiment, profile_name), load(data)
+    for read in sorted({*READS.get(stem, []), config.parent} - {""}):
+        finished_run(read, dataset, profile_name)
+    parts = [stem, profile_name, *([Path(data).stem] if data != "sample" else [])]
+    parts += [f"{key}={','.join(map(_text, values))}" for key, values in grid.items()]
+    if name and not NAME.fullmatch(name):
+        raise InputError(f"The name {name!r} must be at most 100 letters, digits and . , = + - _")
+    folder = paths.SWEEPS / (name or _file_name("-".join(parts)))
+    members: dict[str, Member] = {}
+    for values in itertools.product(*grid.values()):
+        settings = dict(zip(grid, values, strict=True))
+        run = run_for(experiment, config.replace(**settings), dataset, profile_name)
+        file = _file_name("-".join(f"{key}={_text(value)}" for key, value in settings.items()))
+        if other := members.get(run.folder.name):
+            raise InputError(f"{other.execution.name} and {file} are the same training.")
+        parameters = {"profile": profile_name, "data": data} | settings
+        execution = Execution(
+            source,
+            parameters,
+            mark=fingerprint(source, parameters, dataset),
+            target=folder / f"{file}.ipynb",
+            temporary=paths.DATA / "executing" / folder.name / f"{file}.ipynb",
+            state=folder / "progress" / file / f"{experiment}.json",
+        )
+        members[run.folder.name] = Member(settings, run, execution)
+    return list(members.values())
+
+
+def table(name: str) -> pd.DataFrame:
+    """The table of a sweep: a row for each combination, in the grid's order.
+
+    Its columns are the swept parameters; ``run``, the training's folder; ``iterations`` and
+    ``seconds`` of the training; the final losses (:meth:`lib.training.runs.Run.final_losses`); each
+    number of its ``evaluation.json``; and ``failed``, which is empty or says why. A run that
+    failed has no numbers.
+
+    Raises:
+        InputError: there is no such sweep.
+    """
+    path = paths.SWEEPS / name / "table.csv"
+    if not path.is_file():
+        known = sorted(file.parent.name for file in paths.SWEEPS.glob("*/table.csv"))
+        raise InputError(unknown("sweep", name, known or ["none yet"]))
+    rows = pd.read_csv(path)
+    return rows.assign(failed=rows["failed"].fillna(""))
+
+
+def readable(rows: pd.DataFrame) -> str:
+    """A sweep's table for the terminal, and below it a line for each run that failed."""
+    parameters = list(rows.columns[: rows.columns.get_loc("run")])
+    # Numbers of iterations stay whole where a run has none.
+    shown = rows.drop(columns="failed").convert_dtypes().astype(object)
+    shown = shown.where(shown.notna(), "").set_index(parameters)
+    with pd.option_context("display.multi_sparse", False):
+        lines = [shown.to_string(line_width=100, float_format="{:.4g}".format)]
+    for _, row in rows[rows["failed"] != ""].iterrows():
+        settings = ", ".join(f"{key} = {row[key]}" for key in parameters)
+        lines.append(f"{settings} failed: {row['failed']}")
+    return "\n".join(lines)
+
+
+def interval(values: pd.Series, level: float = 0.95) -> pd.Series:
+    """Mean of independent runs, as of several seeds, with Student's t-interval.
+
+    ``table(name).groupby("lambda_")["accuracy"].apply(interval).unstack()`` is a table of them.
+
+    Args:
+        values: one number a run; missing ones do not count.
+        level: the share of such intervals that hold the true mean.
+    Returns:
+        ``mean``, ``low``, ``high`` and ``n``; of fewer than two runs, low and high are NaN.
+    """
+    n, mean = values.count(), values.mean()
+    half = values.sem() * stats.t.ppf((1 + level) / 2, n - 1) if n > 1 else np.nan
+    return pd.Series({"mean": mean, "low": mean - half, "high": mean + half, "n": n})
+
+
+def _stem(notebook: str) -> str:
+    """The name of a notebook that trains, from that, its number or its experiment."""
+    given = Path(notebook).name.removesuffix(".ipynb")
+    for experiment, stem in NOTEBOOKS.items():
+        if given in (stem, stem[:2], experiment):
+            return stem
+    raise InputError(unknown("training notebook", notebook, [*NOTEBOOKS.values(), *NOTEBOOKS]))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _file_name(text: str) -> str:
+    """``text`` where it can name a file, otherwise what can be kept of it and a hash."""
+    if NAME.fullmatch(text):
+        return text
+    kept = re.sub(r"[^\w.,=+-]", "", text, flags=re.ASCII)[:80]
+    return f"{kept}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _row(member: Member, fault: str) -> dict[str, Any]:
+    """A row of the table; see :func:`table`."""
+    if not fault and not member.run.finished:
+        fault = f"It left no {paths.shown(member.run.folder)}: are its data elsewhere?"
+    settings = {k: _text(v) if isinstance(v, list) else v for k, v in member.settings.items()}
+    row = settings | {"run": member.run.folder.name, "failed": fault}
+    if fault:
+        return row
+    summary, path = member.run.summary, member.run.evaluation
+    numbers = {key: summary[key] for key in ("iterations", "seconds")} | member.run.final_losses()
+    measures = json.loads(path.read_text()) if path.exists() else {}
+    numbers |= {key: value for key, value in measures.items() if isinstance(value, int | float)}
+    return row | numbers | row  # no measure takes a setting's place

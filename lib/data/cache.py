@@ -1,0 +1,369 @@
+"""The compact cache between COCO's files and training (thesis 3.1, 3.2 and 4.2).
+
+One safetensors file holds the keypoints as COCO gives them and the caption vectors, for both
+splits: never heatmaps, which are rendered in batches. Loading it needs torch, numpy and
+safetensors only, so that it is all a machine that trains has to be given.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from lib import paths
+from lib.data import captions as text
+from lib.data import coco
+from lib.data.coco import SPLITS
+from lib.data.heatmaps import fit_to_heatmap
+from lib.errors import InputError
+
+FORMAT = 1  # of the cache; a cache of another format is prepared anew
+SAMPLE_IMAGES = (6000, 600)  # train and val images of the sample data
+GENERATOR = ("sample/people.py", "sample/activities.py", "sample/body.py", "skeleton.py")  # here
+HOW = "run notebooks/01_data_preparation.ipynb or `python -m lib prepare`"
+
+
+@dataclass
+class Split:
+    """One split. N poses, P conditional pairs, C captions; rows of one refer to another's."""
+
+    poses: torch.Tensor  # (N, 17, 3) float32: heatmap pixels, visibility 0 or 1
+    keypoints: np.ndarray  # (N, 17, 3) float32: image pixels, COCO visibility 0, 1 or 2
+    boxes: np.ndarray  # (N, 4) float32: x, y, width, height in image pixels
+    person_ids: np.ndarray  # (N,) int64
+    image_ids: np.ndarray  # (N,) int64
+    image_sizes: np.ndarray  # (N, 2) int32: width, height; 0, 0 where unknown
+    activity: np.ndarray  # (N,) int16: index into meta["activities"], -1 where none is known
+    pair_pose: torch.Tensor  # (P,) int64: pose of each pair
+    pair_first: torch.Tensor  # (P,) int64: first caption of each pair
+    pair_count: torch.Tensor  # (P,) int64: captions of each pair, in consecutive rows
+    caption_images: np.ndarray  # (C,) int64
+    vectors: torch.Tensor  # (C, 300) float32, not yet times 30; (0, 300) without an encoder
+    text: bytes = field(repr=False)  # the captions, utf-8, joined by newlines
+    whole: bool = True  # False: captions of other images than the pairs' were left out
+
+    @cached_property
+    def pair_rows(self) -> torch.Tensor:
+        """Rows of the captions that belong to a pair, pair after pair."""
+        before = self.pair_count.cumsum(0) - self.pair_count
+        total = int(self.pair_count.sum())
+        return torch.arange(total) + (self.pair_first - before).repeat_interleave(self.pair_count)
+
+    @cached_property
+    def captions(self) -> list[str]:
+        """The C cleaned captions, sorted by image and caption id."""
+        return self.text.decode().split("\n") if self.text else []
+
+    def captions_of(self, pair: int) -> list[str]:
+        """The captions of a pair's image."""
+        first = int(self.pair_first[pair])
+        return self.captions[first : first + int(self.pair_count[pair])]
+
+
+@dataclass
+class Dataset:
+    """A loaded cache.
+
+    ``meta``: "hashes" {member: sha256}, "counts" {split: {persons, poses, pairs, captions}},
+    "left_out" {reason: count}, "missing" [caption files], "encoder" {...}, "activities" [names],
+    besides what the other fields hold.
+    """
+
+    name: str
+    source: str  # "sample" or "coco"
+    train: Split
+    val: Split
+    poses_id: str  # fingerprint of the keypoints and boxes of both splits
+    pairs_id: str  # fingerprint of the poses, pairs, captions and the encoder's settings
+    meta: dict[str, Any]
+
+    def encoder(self):
+        """The fastText model that encoded the captions (``lib.data.captions.encoder_for``)."""
+        return text.encoder_for(self.meta, self.train.captions)
+
+
+def described(dataset: Dataset) -> str:
+    """One clause on the data: which, and how many poses and pairs."""
+    kind = {"sample": "generated sample data", "coco": "COCO 2017"}[dataset.source]
+    return (
+        f"{kind} ({len(dataset.train.poses):,} training and {len(dataset.val.poses):,} validation "
+        f"poses, of which {len(dataset.train.pair_pose):,} and {len(dataset.val.pair_pose):,} "
+        "have captions)"
+    )
+
+
+def cache_path(name: str | Path) -> Path:
+    """The file of a cache: that of "sample" or "coco", or ``name`` itself where it is a path."""
+    if str(name) in ("sample", "coco"):
+        return paths.CACHE / f"{name}.safetensors"
+    return Path(name).expanduser()
+
+
+def load(name: str | Path = "sample") -> Dataset:
+    """Loads a cache, and fits its poses to the heatmap (thesis 3.2).
+
+    Args:
+        name: "sample", "coco" or the path of a cache.
+    Raises:
+        InputError: there is no such cache, or it is damaged or of another format.
+    """
+    path = cache_path(name)
+    meta = _metadata(path)
+    if meta is None:
+        raise InputError(f"There are no prepared data at {paths.shown(path)}: {HOW} first.")
+    if meta.get("format") != FORMAT:
+        raise InputError(f"{paths.shown(path)} is of another version of the project: {HOW}.")
+    with safe_open(path, framework="numpy") as file:
+        whole = not meta.get("compact", False)
+        train, val = (_load_split(file, split, whole) for split in SPLITS)
+    return Dataset(str(name), meta["source"], train, val, meta["poses_id"], meta["pairs_id"], meta)
+
+
+def _load_split(file, split: str, whole: bool) -> Split:
+    def array(key: str) -> np.ndarray:
+        return file.get_tensor(f"{split}.{key}")
+
+    plain = ("keypoints", "boxes", "person_ids", "image_ids", "image_sizes", "activity")
+    arrays = {key: array(key) for key in (*plain, "caption_images")}
+    arrays["keypoints"] = arrays["keypoints"].astype(np.float32)
+    pairs = {key: torch.from_numpy(array(key)) for key in ("pair_pose", "pair_first", "pair_count")}
+    return Split(
+        poses=torch.from_numpy(fit_to_heatmap(arrays["keypoints"], arrays["boxes"])),
+        vectors=torch.from_numpy(array("vectors").astype(np.float32)),
+        text=array("captions").tobytes(),
+        whole=whole,
+        **arrays,
+        **pairs,
+    )
+
+
+def _metadata(path: Path) -> dict[str, Any] | None:
+    """The decoded metadata of a cache; None where there is no file."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {key: json.loads(value) for key, value in file.metadata().items()}
+    except (SafetensorError, OSError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{paths.shown(path)} is not a whole cache ({error}): {HOW}, or give another cache."
+        ) from error
+
+
+def prepare(
+    source: Path | None = None,
+    cache: Path | None = None,
+    encoder: Path | None = None,
+    encoder_epochs: int = text.EPOCHS,
+    seed: int = 0,
+    sample_images: tuple[int, int] = SAMPLE_IMAGES,
+    say: Callable[[str], None] = lambda message: None,
+) -> dict[str, Any]:
+    """Makes the cache from COCO's files, or from the sample data, which it writes if need be.
+
+    Nothing is done where the cache was made from the same files with the same encoder. An error
+    leaves an earlier cache as it was.
+
+    Args:
+        source: COCO's zip, or a folder with annotations/; None for the sample data.
+        cache: the file to write; None for data/cache/sample.safetensors or coco.safetensors.
+        encoder: a pretrained fastText ``.bin``; None trains one on the training captions.
+        encoder_epochs: passes over the captions, of an encoder trained here.
+        seed: of the sample data and of the encoder's training.
+        sample_images: train and val images of the sample data.
+        say: is told each step, in a line.
+    Returns:
+        The summary, which JSON can hold: source, train_poses, val_poses, train_pairs, val_pairs,
+        train_captions, val_captions, left_out {reason: count}, missing [caption files], encoder
+        (its kind), cache (its path).
+    Raises:
+        InputError: files that are missing, damaged or of another layout; no eligible pose; an
+            encoder that is missing or unfit.
+    """
+    if source is None:
+        write_sample(seed, sample_images, say)
+    folder = paths.SAMPLE if source is None else Path(source).expanduser()
+    name = "sample" if folder.resolve() == paths.SAMPLE.resolve() else "coco"
+    path = cache_path(name) if cache is None else Path(cache).expanduser()
+    if path.is_dir():
+        path = path / f"{name}.safetensors"
+
+    settings = text.settings(encoder, encoder_epochs, seed)
+    with coco.Archive(folder) as archive:
+        hashes = archive.hashes()
+    request = {"format": FORMAT, "source": name, "hashes": hashes, "settings": settings}
+    try:
+        earlier = _metadata(path)
+    except InputError:  # damaged: make it anew
+        earlier = None
+    if earlier is not None and all(earlier.get(key) == value for key, value in request.items()):
+        say(f"{paths.shown(path)} is up to date.")
+        return _summary(path, earlier)
+
+    say(f"Reading {paths.shown(folder)}.")
+    splits, left_out, missing = coco.read(folder)
+    model, described = _encoder(name, encoder, settings, splits["train"].captions, say)
+    activities = sorted({a for s in splits.values() for a in s.activities if a is not None})
+    arrays: dict[str, np.ndarray] = {}
+    counts = {}
+    for split, chosen in splits.items():
+        say(f"Encoding the {len(chosen.captions):,} captions of {split}.")
+        arrays |= {f"{split}.{k}": v for k, v in _arrays(chosen, activities, model).items()}
+        counts[split] = {
+            "persons": chosen.persons,
+            "poses": len(chosen.keypoints),
+            "pairs": len(chosen.pair_pose),
+            "captions": len(chosen.captions),
+        }
+    poses_id = _fingerprint(arrays, ("keypoints", "boxes"))
+    texts = ("pair_pose", "pair_first", "pair_count", "captions")
+    meta = request | {
+        "counts": counts,
+        "left_out": left_out,
+        "missing": missing,
+        "encoder": described,
+        "activities": activities,
+        "poses_id": poses_id,
+        "pairs_id": _fingerprint(arrays, texts, poses_id, json.dumps(settings, sort_keys=True)),
+    }
+    save(path, arrays, meta)
+    say(f"Wrote {paths.shown(path)}.")
+    return _summary(path, meta)
+
+
+def _encoder(name: str, given: Path | None, settings: dict[str, Any], captions: list[str], say):
+    """The text model (None without captions to train it on) and its entry in the metadata."""
+    if given is not None:
+        say(f"Loading the text encoder {settings['file']}.")
+        path = Path(given).expanduser().resolve()
+        model, where = text.load_encoder(path), {"path": str(path)}
+    elif captions:
+        say(f"Training a text encoder on {len(captions):,} captions.")
+        path = text.trained_path(name, settings, captions)
+        model = text.trained_encoder(captions, path, settings["epochs"], settings["seed"])
+        where = {"file": path.name}
+    else:
+        return None, {"kind": "none", "words": 0}
+    return model, settings | where | {"words": text.words(path)}
+
+
+def _arrays(chosen: coco.Selection, activities: list[str], model) -> dict[str, np.ndarray]:
+    """The tensors of a split as the cache holds them."""
+    index = {activity: i for i, activity in enumerate(activities)} | {None: -1}
+    captions = chosen.captions if model is not None else []
+    vectors = text.encode(model, captions) if captions else np.zeros((0, text.DIMENSION))
+    return {
+        "keypoints": chosen.keypoints,
+        "boxes": chosen.boxes,
+        "person_ids": chosen.person_ids,
+        "image_ids": chosen.image_ids,
+        "image_sizes": chosen.image_sizes,
+        "activity": np.array([index[a] for a in chosen.activities], np.int16),
+        "pair_pose": chosen.pair_pose,
+        "pair_first": chosen.pair_first,
+        "pair_count": chosen.pair_count,
+        "caption_images": chosen.caption_images,
+        "captions": np.frombuffer("\n".join(chosen.captions).encode(), np.uint8),
+        "vectors": vectors.astype(np.float16),
+    }
+
+
+def _fingerprint(arrays: dict[str, np.ndarray], keys: tuple[str, ...], *more: str) -> str:
+    """Of the named arrays of both splits; 16 hexadecimal digits."""
+    digest = hashlib.sha256("\n".join(more).encode())
+    for split in SPLITS:
+        for key in keys:
+            array = arrays[f"{split}.{key}"]
+            digest.update(f"{split}.{key} {array.dtype} {array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def save(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+    """Writes a cache beside ``path`` and moves it, so that ``path`` is at no time half written."""
+    from safetensors.numpy import save_file
+
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(arrays, part, {key: json.dumps(value) for key, value in meta.items()})
+        part.chmod(0o644)  # safetensors makes it the owner's alone
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"The cache cannot be written to {paths.shown(path)} ({error}): give another place, or "
+            "make room there."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _summary(path: Path, meta: dict[str, Any]) -> dict[str, Any]:
+    kinds = ("poses", "pairs", "captions")
+    return {
+        "source": meta["source"],
+        **{f"{split}_{kind}": meta["counts"][split][kind] for kind in kinds for split in SPLITS},
+        "left_out": meta["left_out"],
+        "missing": meta["missing"],
+        "encoder": meta["encoder"]["kind"],
+        "cache": paths.shown(path),
+    }
+
+
+def write_sample(
+    seed: int = 0,
+    images: tuple[int, int] = SAMPLE_IMAGES,
+    say: Callable[[str], None] = lambda message: None,
+) -> Path:
+    """Writes the sample data to data/sample where they are not there, whole and the same.
+
+    data/sample/sample.json keeps what they were made with and their hashes; the files are written
+    anew where the seed, the counts or the generator's code are others, or a file was changed.
+
+    Args:
+        seed: of the generator.
+        images: number of train and of val images.
+        say: is told when they are written.
+    Returns:
+        The folder.
+    """
+    from lib.data.sample import people
+
+    folder = paths.SAMPLE
+    made_with = {"seed": seed, "images": list(images), "generator": _generator()}
+    note = folder / "sample.json"
+    try:
+        known = json.loads(note.read_text())
+        with coco.Archive(folder) as archive:
+            if known == made_with | {"hashes": archive.hashes()}:
+                return folder
+    except (OSError, ValueError, InputError):
+        pass  # not there, or not whole
+    say(f"Writing the sample data to {paths.shown(folder)}.")
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        part.mkdir(parents=True)
+        people.write(part, seed=seed, train_images=images[0], val_images=images[1])
+        with coco.Archive(part) as archive:
+            made_with["hashes"] = archive.hashes()
+        (part / "sample.json").write_text(json.dumps(made_with, indent=1) + "\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        part.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def _generator() -> str:
+    """A hash of the code that makes the sample data."""
+    code = b"".join((Path(__file__).parent / name).read_bytes() for name in GENERATOR)
+    return hashlib.sha256(code).hexdigest()[:16]

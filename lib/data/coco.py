@@ -1,0 +1,311 @@
+"""COCO's keypoint and caption files to arrays (thesis 3.1 and 4.3), read with pycocotools.
+
+The files are those of the official archive, inside the zip or unpacked in a folder:
+``annotations/person_keypoints_{train,val}2017.json`` and ``annotations/captions_{train,val}2017
+.json``. The sample data set adds ``annotations/activities_{train,val}2017.json``.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lib.data.captions import clean
+from lib.data.skeleton import MIN_VISIBLE
+from lib.errors import InputError
+from lib.paths import shown
+
+SPLITS = ("train", "val")
+KEYPOINTS = "annotations/person_keypoints_{}2017.json"
+CAPTIONS = "annotations/captions_{}2017.json"
+ACTIVITIES = "annotations/activities_{}2017.json"
+
+# Why something is left out; each is counted.
+NOT_51_NUMBERS = "person whose keypoints are not 51 numbers"
+NOT_A_NUMBER = "person with NaN among the keypoints"
+NO_AREA = "person whose box has no area"
+NO_CAPTION = "pose of a single-person image without a caption"
+NO_TEXT = "caption without text"
+REASONS = (NOT_51_NUMBERS, NOT_A_NUMBER, NO_AREA, NO_CAPTION, NO_TEXT)
+
+
+@dataclass
+class Selection:
+    """What the thesis uses of one split. N poses, P pairs, C captions.
+
+    Poses are sorted by image id, then person id; captions by image id, then caption id.
+    """
+
+    persons: int  # person annotations the file lists, eligible or not
+    keypoints: np.ndarray  # (N, 17, 3) float32: x, y in image pixels, COCO visibility 0, 1 or 2
+    boxes: np.ndarray  # (N, 4) float32: x, y, width, height in image pixels
+    person_ids: np.ndarray  # (N,) int64
+    image_ids: np.ndarray  # (N,) int64
+    image_sizes: np.ndarray  # (N, 2) int32: width, height; 0, 0 where the file does not say
+    activities: list[str | None]  # N names, None where none is known
+    pair_pose: np.ndarray  # (P,) int64: row of the pair's pose
+    pair_first: np.ndarray  # (P,) int64: first caption row of the pair
+    pair_count: np.ndarray  # (P,) int64: captions of the pair, in consecutive rows
+    caption_images: np.ndarray  # (C,) int64
+    captions: list[str]  # C cleaned texts, of all images, with or without people
+
+
+class Archive:
+    """COCO's files in a zip or a folder, by member name. Closes with ``with``.
+
+    Raises:
+        InputError: nothing is at ``path``, or it is neither a zip nor a folder with annotations/.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path).expanduser()
+        self.zip: zipfile.ZipFile | None = None
+        if self.path.is_dir():
+            if not (self.path / "annotations").is_dir():
+                raise InputError(
+                    f"{shown(self.path)} has no folder annotations/ with COCO's files: give the "
+                    "folder that holds annotations/, or the archive itself."
+                )
+        elif not self.path.exists():
+            raise InputError(
+                f"There is no file or folder {shown(self.path)}: give the path of COCO's "
+                "annotations_trainval2017.zip, or of the folder it was unpacked in."
+            )
+        else:
+            try:
+                self.zip = zipfile.ZipFile(self.path)
+            except (zipfile.BadZipFile, OSError) as error:
+                raise InputError(
+                    f"{shown(self.path)} is not a whole zip archive ({error}): it may have been "
+                    "cut off while it was copied or downloaded; get it again."
+                ) from error
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.zip is not None:
+            self.zip.close()
+
+    def __contains__(self, member: str) -> bool:
+        if self.zip is None:
+            return (self.path / member).is_file()
+        return member in self.zip.NameToInfo
+
+    def members(self) -> list[str]:
+        """The members the project reads that are there, keypoint files first.
+
+        Raises:
+            InputError: a keypoint file is missing; there is nothing to do without it.
+        """
+        for split in SPLITS:
+            if KEYPOINTS.format(split) not in self:
+                raise InputError(
+                    f"{shown(self.path)} has no {KEYPOINTS.format(split)}: COCO's "
+                    "annotations_trainval2017.zip is wanted, or a folder laid out as it is."
+                )
+        names = [kind.format(s) for kind in (KEYPOINTS, CAPTIONS, ACTIVITIES) for s in SPLITS]
+        return [name for name in names if name in self]
+
+    @contextlib.contextmanager
+    def _open(self, member: str) -> Iterator[BinaryIO]:
+        try:
+            opened = self.zip.open(member) if self.zip else open(self.path / member, "rb")
+            with opened as file:
+                yield file
+        # RuntimeError: the zip is encrypted; NotImplementedError: its compression is unknown.
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
+            raise InputError(
+                f"{member} in {shown(self.path)} cannot be read ({error}): the file is damaged or "
+                "cut off; get it again."
+            ) from error
+
+    def hashes(self) -> dict[str, str]:
+        """The sha256 of each member's unpacked bytes.
+
+        Raises:
+            InputError: a member is damaged, or a keypoint file is missing.
+        """
+        sums = {}
+        for member in self.members():
+            with self._open(member) as file:
+                sums[member] = hashlib.file_digest(file, "sha256").hexdigest()
+        return sums
+
+    def read(self, member: str) -> Any:
+        """The JSON of ``member``.
+
+        Raises:
+            InputError: the member is damaged, or is not JSON.
+        """
+        with self._open(member) as file:
+            text = file.read()
+        try:
+            return json.loads(text)
+        except ValueError as error:  # also a UnicodeDecodeError
+            raise InputError(
+                f"{member} in {shown(self.path)} is not whole, valid JSON ({error}): it may have "
+                "been cut off; get it again."
+            ) from error
+
+
+def read(path: Path) -> tuple[dict[str, Selection], dict[str, int], list[str]]:
+    """Selects the poses and caption pairs of both splits (thesis 3.1 and 4.3).
+
+    A pose is eligible with 8 or more labelled keypoints. A pair is an eligible pose in an image
+    for which the keypoint file lists exactly one person, with that image's captions.
+
+    Args:
+        path: COCO's zip, or a folder with annotations/.
+    Returns:
+        The selection of "train" and of "val"; how many were left out in both, by reason; and the
+        names of the caption files that are not there (their splits have no pairs).
+    Raises:
+        InputError: a file is missing, damaged or of another layout, or a split has no
+            eligible pose.
+    """
+    left_out = Counter(dict.fromkeys(REASONS, 0))
+    with Archive(path) as archive:
+        archive.members()
+        missing = [CAPTIONS.format(s) for s in SPLITS if CAPTIONS.format(s) not in archive]
+        splits = {split: _select(archive, split, left_out) for split in SPLITS}
+    return splits, dict(left_out), missing
+
+
+def _index(archive: Archive, member: str, field: str):
+    """A pycocotools index over ``member``, whose annotations have ``field``."""
+    from pycocotools.coco import COCO
+
+    wrong = InputError(
+        f"{member} in {shown(archive.path)} is not laid out as COCO's file of that name (images "
+        f"with an id; annotations with an id, image_id and {field}): put the official file there."
+    )
+    data = archive.read(member)
+    coco = COCO()  # given no file's name, which it would want: the file may be inside a zip
+    try:
+        annotations, images = data["annotations"], data["images"]
+        coco.dataset = {"images": images, "annotations": annotations}
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints
+            coco.createIndex()
+        ids = [entry[key] for entry in annotations for key in ("id", "image_id")]
+        if not isinstance(images, list) or set(map(type, ids)) - {int}:
+            raise wrong
+        if annotations and not any(field in entry for entry in annotations):
+            raise wrong
+    except (KeyError, TypeError, AttributeError) as error:
+        raise wrong from error
+    if len(coco.anns) != len(annotations):
+        raise InputError(
+            f"{member} in {shown(archive.path)} gives one id to several annotations: put the "
+            "official file there, or number the annotations anew."
+        )
+    return coco
+
+
+def _fault(person: dict[str, Any]) -> str | None:
+    """Why a person annotation cannot be used; None where it can."""
+    numbers, box = person.get("keypoints"), person.get("bbox")
+    if not _are_numbers(numbers, 51):
+        return NOT_51_NUMBERS
+    if not _finite(numbers):
+        return NOT_A_NUMBER
+    if not _are_numbers(box, 4) or not _finite(box) or np.float32(min(box[2:])) <= 0:
+        return NO_AREA
+    return None
+
+
+def _finite(numbers: list) -> bool:
+    """Whether all can be coordinates: no NaN, no infinity, nothing that single precision loses."""
+    return all(abs(number) < 1e9 for number in numbers)
+
+
+def _are_numbers(value: Any, count: int) -> bool:
+    return isinstance(value, list) and len(value) == count and {*map(type, value)} <= {int, float}
+
+
+def _select(archive: Archive, split: str, left_out: Counter) -> Selection:
+    member = KEYPOINTS.format(split)
+    coco = _index(archive, member, "keypoints")
+    persons = coco.loadAnns(coco.getAnnIds())
+    usable = []
+    for person in persons:
+        fault = _fault(person)
+        if fault is None:
+            usable.append(person)
+        else:
+            left_out[fault] += 1
+    poses = [p for p in usable if sum(v > 0 for v in p["keypoints"][2::3]) >= MIN_VISIBLE]
+    if not poses:
+        raise InputError(
+            f"{member} in {shown(archive.path)} has no eligible pose: of its {len(persons)} "
+            f"persons, {len(persons) - len(usable)} are malformed and none of the others has "
+            f"{MIN_VISIBLE} or more labelled keypoints; give a file with poses."
+        )
+    poses.sort(key=lambda p: (p["image_id"], p["id"]))
+    images = [p["image_id"] for p in poses]
+    single = np.array([len(coco.imgToAnns[image]) == 1 for image in images])
+    caption_images, captions = _captions(archive, split, left_out)
+    first, last = (np.searchsorted(caption_images, images, side) for side in ("left", "right"))
+    left_out[NO_CAPTION] += int((single & (first == last)).sum())
+    pair_pose = np.flatnonzero(single & (first < last))
+    return Selection(
+        persons=len(persons),
+        keypoints=np.array([p["keypoints"] for p in poses], np.float32).reshape(-1, 17, 3),
+        boxes=np.array([p["bbox"] for p in poses], np.float32),
+        person_ids=np.array([p["id"] for p in poses], np.int64),
+        image_ids=np.array(images, np.int64),
+        image_sizes=np.array([_size(coco.imgs.get(image, {})) for image in images], np.int32),
+        activities=_activities(archive, split, images),
+        pair_pose=pair_pose.astype(np.int64),
+        pair_first=first[pair_pose].astype(np.int64),
+        pair_count=(last - first)[pair_pose].astype(np.int64),
+        caption_images=caption_images,
+        captions=captions,
+    )
+
+
+def _size(image: dict[str, Any]) -> tuple[int, int]:
+    size = [image.get("width"), image.get("height")]
+    return (int(size[0]), int(size[1])) if _are_numbers(size, 2) else (0, 0)
+
+
+def _captions(archive: Archive, split: str, left_out: Counter) -> tuple[np.ndarray, list[str]]:
+    """Image ids and cleaned texts of all captions; none where the file is missing."""
+    member = CAPTIONS.format(split)
+    if member not in archive:
+        return np.zeros(0, np.int64), []
+    coco = _index(archive, member, "caption")
+    entries = coco.loadAnns(coco.getAnnIds())
+    entries.sort(key=lambda c: (c["image_id"], c["id"]))
+    images, texts = [], []
+    for entry in entries:
+        caption = entry.get("caption")
+        text = clean(caption) if isinstance(caption, str) else ""
+        if text:
+            images.append(entry["image_id"])
+            texts.append(text)
+        else:
+            left_out[NO_TEXT] += 1
+    return np.array(images, np.int64), texts
+
+
+def _activities(archive: Archive, split: str, images: list[int]) -> list[str | None]:
+    member = ACTIVITIES.format(split)
+    if member not in archive:
+        return [None] * len(images)
+    known = archive.read(member)
+    if not isinstance(known, dict) or {*map(type, known.values())} - {str}:
+        raise InputError(
+            f"{member} in {shown(archive.path)} does not map image ids to names of activities: "
+            "mend it or remove it."
+        )
+    return [known.get(str(image)) for image in images]

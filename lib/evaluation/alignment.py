@@ -1,0 +1,157 @@
+"""Whether poses fit their captions: R-precision, own and shuffled captions, activities.
+
+The thesis looks at examples (4.3); here every way to answer a caption with a pose is measured on
+the validation pairs: the model, and beside it what is bound to do well or badly.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from lib.data.cache import Dataset, Split
+from lib.data.heatmaps import decode, through_heatmap
+from lib.data.skeleton import SIZE
+from lib.evaluation import networks
+from lib.evaluation.neighbours import nearest_index, pose_distances
+from lib.evaluation.statistics import Estimate, bootstrap
+from lib.models.synthesis import noise, synthesise
+from lib.models.tables import Generator
+
+POOL = 32  # captions among which a pose's own is to be found
+REPEATS = 10  # pools for each pose
+RANKS = (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How well one way to answer the validation captions does."""
+
+    precision: dict[int, Estimate]  # R-precision: own caption among the k best of its pool
+    own: Estimate  # distance to the pose that belongs to the caption, heatmap pixels
+    shuffled: Estimate  # distance to the pose of another caption
+    activity: Estimate | None  # share of poses that do what the caption's person does
+
+    def summary(self) -> dict[str, Estimate]:
+        """All numbers by name."""
+        found = {f"r_precision_{k}": value for k, value in self.precision.items()}
+        found |= {"distance_own": self.own, "distance_shuffled": self.shuffled}
+        return found | ({} if self.activity is None else {"activity_accuracy": self.activity})
+
+
+def own_captions(split: Split, seed: int) -> torch.Tensor:
+    """(P,) the row of one random caption of each pair."""
+    draw = torch.rand(len(split.pair_first), generator=torch.Generator().manual_seed(seed))
+    return split.pair_first + (draw * split.pair_count).long()
+
+
+def _others(rows: torch.Tensor, captions: list[str], seed: int) -> torch.Tensor:
+    """(P,) for each pair a random other one, whose caption has other words where there is one."""
+    source = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(rows), generator=source)
+    texts = np.array([captions[row] for row in rows.tolist()])
+    other = order.roll(1)[order.argsort()]  # its neighbour in a random circle: never itself
+    if len(set(texts)) > 1:
+        # Those that meet their own words go on along the circle, to the first one of other words.
+        while (same := torch.as_tensor(texts[other.numpy()] == texts)).any():
+            other = torch.where(same, other[other], other)
+    return other
+
+
+def r_ranks(
+    scores: torch.Tensor, texts: list[str], pool: int = POOL, repeats: int = REPEATS, seed: int = 0
+) -> np.ndarray:
+    """Ranks of each pose's own caption among those of its pool.
+
+    Args:
+        scores: (P, P) how well pose i fits caption j.
+        texts: (P,) the captions; one with the same words as a pose's own is in no pool of it.
+        pool: captions in a pool, the own one included; fewer where there are not as many.
+        repeats: pools for each pose, others drawn at random.
+    Returns:
+        (P, repeats) 0 for the best; captions that score the same share their ranks evenly.
+    """
+    source, words = np.random.default_rng(seed), np.array(texts)
+    scores, ranks = scores.double().numpy(), np.zeros((len(scores), repeats))
+    for i, row in enumerate(scores):
+        others = np.flatnonzero(words != words[i])
+        for repeat in range(repeats):
+            drawn = row[source.permutation(others)[: pool - 1]]
+            ties = (drawn == row[i]).sum()
+            ranks[i, repeat] = (drawn > row[i]).sum() + source.integers(ties + 1)
+    return ranks
+
+
+class Examiner:
+    """Measures poses for the validation captions of a data set, one caption a pair.
+
+    ``rows`` (P,) are the captions asked, ``real`` (P, 17, 3) the poses that belong to them.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int = 0):
+        self.dataset, self.val, self.seed = dataset, dataset.val, seed
+        self.rows = own_captions(self.val, seed)
+        self.texts = [self.val.captions[row] for row in self.rows.tolist()]
+        self.other = _others(self.rows, self.val.captions, seed)
+        self.real = through_heatmap(self.val.poses[self.val.pair_pose])
+        self.activity = torch.as_tensor(self.val.activity).long()[self.val.pair_pose]
+        self.known = through_heatmap(dataset.train.poses[dataset.train.pair_pose])
+        self.parts = networks.parts(dataset)
+        self.matchers = [networks.matcher(dataset, part) for part in range(networks.PARTS)]
+        self.classifier = networks.activity_classifier(dataset)
+
+    def measure(self, poses: torch.Tensor) -> Alignment:
+        """Poses (P, 17, 3), one for each caption in its turn."""
+        ranks = r_ranks(self.scores(poses), self.texts, seed=self.seed)
+        activity = None
+        known = self.activity >= 0
+        if self.classifier is not None and known.any():
+            right = self.classifier(poses[known]) == self.activity[known]
+            activity = bootstrap(right.numpy())
+        return Alignment(
+            precision={k: bootstrap((ranks < k).mean(axis=1)) for k in RANKS},
+            own=bootstrap(pose_distances(poses, self.real)),
+            shuffled=bootstrap(pose_distances(poses, self.real[self.other])),
+            activity=activity,
+        )
+
+    def scores(self, poses: torch.Tensor) -> torch.Tensor:
+        """(P, P) how well each of the poses (P, 17, 3) fits each caption.
+
+        A matcher knows the captions of the poses that it has learned, and of poses as near as
+        copies. So each pose is judged by the one that has not seen the training pose nearest to it.
+        """
+        vectors = self.val.vectors[self.rows]
+        unseen = self.parts[nearest_index(poses, self.known)]
+        judged = [matcher.poses(poses) @ matcher.captions(vectors).T for matcher in self.matchers]
+        return torch.stack(judged)[unseen, torch.arange(len(poses))]
+
+    def model(self, G: Generator, scale: float) -> torch.Tensor:
+        """A pose of G (P, 17, 3) for each caption; encodings are multiplied by ``scale``."""
+        h = self.val.vectors[self.rows] * scale
+        return decode(synthesise(G, noise(len(h), self.seed), h))
+
+    def baselines(self) -> dict[str, torch.Tensor]:
+        """Poses (P, 17, 3) of answers that need no model, by name."""
+        train = self.dataset.train
+        pair = torch.repeat_interleave(train.pair_count)  # of each caption that has a pose
+        known = F.normalize(train.vectors[train.pair_rows], dim=1)
+        asked = self.val.vectors[self.rows].split(64)  # their lengths do not matter
+        nearest = torch.cat([(part @ known.T).argmax(dim=1) for part in asked])
+        nearest = train.poses[train.pair_pose[pair[nearest]]]
+        other = _others(self.rows, self.val.captions, self.seed + 1)  # than those of `shuffled`
+        return {
+            "real poses": self.real,
+            "pose of the nearest training caption": through_heatmap(nearest),
+            "real poses of other captions": self.real[other],
+            "mean pose": mean_pose(train.poses).expand(len(self.rows), -1, -1),
+        }
+
+
+def mean_pose(poses: torch.Tensor) -> torch.Tensor:
+    """(1, 17, 3): each keypoint at the mean of where it is visible, at whole numbers."""
+    visible = poses[..., 2:].sum(dim=0).clamp(min=1)
+    xy = (poses[..., :2] * poses[..., 2:]).sum(dim=0) / visible
+    xy = xy.round().clamp(0, SIZE - 1)
+    return torch.cat([xy, torch.ones(len(xy), 1)], dim=1)[None]

@@ -1,0 +1,237 @@
+"""How close synthesised poses are to real ones (thesis 4.4.2, and what has become usual since).
+
+Each measure is a mean over poses wherever it can be, so that it has a bootstrap interval; the
+Fréchet distance is one number of two sets.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lib.beyond.rejection import noise_for
+from lib.data.cache import Dataset
+from lib.data.heatmaps import decode, through_heatmap
+from lib.evaluation import neighbours, networks
+from lib.evaluation.alignment import Alignment, Examiner, mean_pose, own_captions
+from lib.evaluation.limbs import implausible
+from lib.evaluation.statistics import Estimate, bootstrap
+from lib.losses import ALGORITHMS
+from lib.models.synthesis import noise, synthesise_parts
+from lib.training.runs import Run
+
+NEAREST = 5  # neighbour to which a ball reaches, in sets of that many poses
+BALLS = 20_000  # poses of each kind, at the most, whose neighbourhoods are compared
+COPY = 0.01  # share of the validation poses that lie as near to a training pose as a copy
+
+
+def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
+    """(m1 - m2)^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), of means m and covariances S (Heusel et al.
+    2017).
+
+    Args:
+        real, fake: (N, F) and (M, F) features, more of each than F.
+    """
+    real, fake = (np.asarray(x, dtype=np.float64) for x in (real, fake))
+    s1, s2 = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (real, fake))
+    # The eigenvalues of S1 S2 are not negative but for rounding; their roots' sum is the trace.
+    roots = np.sqrt(np.linalg.eigvals(s1 @ s2).real.clip(min=0))
+    shift = real.mean(axis=0) - fake.mean(axis=0)
+    return float(shift @ shift + np.trace(s1) + np.trace(s2) - 2 * roots.sum())
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The measures of a set of poses beside a real one, with the poses they were taken of.
+
+    ``estimates`` holds, by name: ``accuracy`` (leave-one-out 1-NN, a fraction), of all poses and,
+    as ``accuracy_real`` and ``accuracy_fake``, of either kind; ``retrieval_real`` and
+    ``retrieval_fake`` (mean distance of validation poses to the nearest in S_r and S_g) and
+    ``retrieval_ratio``; ``precision``, ``recall``, ``density``, ``coverage``; ``frechet``;
+    ``diversity_*`` (mean distance of two poses), ``visible_*`` (keypoints a pose has) and
+    ``implausible_*`` (share with a limb of unusual length) of ``real`` and ``fake``; ``copied``
+    (share as near to a training pose as only 1 % of the validation poses are); for a conditional
+    model also those of :class:`lib.evaluation.alignment.Alignment`.
+    """
+
+    estimates: dict[str, Estimate]
+    retrieval_real: np.ndarray  # (V,) distance of validation poses to the nearest in S_r
+    retrieval_fake: np.ndarray  # (V,) to the nearest in S_g
+    real: torch.Tensor  # (N, 17, 3), S_r
+    fake: torch.Tensor  # (N, 17, 3), S_g
+
+    def __getattr__(self, name: str) -> float:
+        """The value of an estimate, by its name."""
+        if name.startswith("_") or name not in self.estimates:
+            raise AttributeError(name)
+        return self.estimates[name].value
+
+    def summary(self) -> dict[str, float | int]:
+        """The numbers alone; ``_low`` and ``_high`` are the ends of an interval."""
+        found = {}
+        for name, estimate in self.estimates.items():
+            found[name] = estimate.value
+            if not np.isnan(estimate.low):
+                found |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        sizes = {"n_real": self.real, "n_fake": self.fake, "n_val": self.retrieval_real}
+        return found | {name: len(what) for name, what in sizes.items()}
+
+    def _repr_markdown_(self) -> str:
+        """The main numbers as a table, real beside synthesised poses."""
+        e = self.estimates
+        pairs = (
+            ("told right by its nearest neighbour", "accuracy", ".1%", "50%"),
+            ("distance of validation poses to the nearest", "retrieval", ".1f", "equal"),
+            ("mean distance of two poses", "diversity", ".1f", "equal"),
+            ("visible keypoints", "visible", ".1f", "equal"),
+            ("a limb of unusual length", "implausible", ".1%", "equal"),
+        )
+        rows = [("1-NN leave-one-out accuracy", "", f"{e['accuracy']:.1%}", "50%")]
+        for what, name, spec, perfect in pairs:
+            real, fake = (format(e[f"{name}_{kind}"], spec) for kind in ("real", "fake"))
+            rows.append((what, real, fake, perfect))
+        rows.append(("poses", f"{len(self.real):,}", f"{len(self.fake):,}", ""))
+        head = "| | real | synthesised | perfect |\n|---|---|---|---|\n"
+        return head + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def compare(
+    real: torch.Tensor,
+    fake: torch.Tensor,
+    queries: torch.Tensor,
+    train: torch.Tensor,
+    coder: networks.PoseCoder,
+    seed: int = 0,
+) -> Evaluation:
+    """All measures that need no captions.
+
+    Args:
+        real, fake: (N, 17, 3) and (M, 17, 3), S_r and S_g, both decoded from heatmaps.
+        queries: (V, 17, 3) validation poses.
+        train: (T, 17, 3) all training poses, which might have been copied.
+        coder: gives the features of the Fréchet distance.
+        seed: of bootstrap and of what is drawn.
+    """
+    d_r, d_g = (neighbours.nearest_distances(queries, poses) for poses in (real, fake))
+    k = min(NEAREST, len(real) - 1, len(fake) - 1)
+    balls = neighbours.manifold(*(x[_choice(len(x), BALLS, seed)] for x in (real, fake)), k)
+    near = np.quantile(neighbours.nearest_distances(queries, train), COPY)
+    told = neighbours.leave_one_out(real, fake)
+    outcomes = {
+        "accuracy": (told,),
+        "accuracy_real": (told[: len(real)],),
+        "accuracy_fake": (told[len(real) :],),
+        "retrieval_real": (d_r,),
+        "retrieval_fake": (d_g,),
+        "retrieval_ratio": (d_r, d_g),
+        **{name: (value,) for name, value in dataclasses.asdict(balls).items()},
+        "copied": (neighbours.nearest_distances(fake, train) <= near,),
+    }
+    for kind, poses in (("real", real), ("fake", fake)):
+        outcomes[f"visible_{kind}"] = (poses[..., 2].sum(dim=1).numpy(),)
+        outcomes[f"implausible_{kind}"] = (implausible(poses, real),)
+    estimates = {name: bootstrap(*values, seed=seed) for name, values in outcomes.items()}
+    features = [coder(poses).numpy() for poses in (real, fake)]
+    estimates["frechet"] = Estimate(frechet_distance(*features))
+    for kind, poses in (("real", real), ("fake", fake)):
+        estimates[f"diversity_{kind}"] = Estimate(neighbours.diversity(poses, seed))
+    return Evaluation(estimates, d_r, d_g, real, fake)
+
+
+def evaluate(
+    run: Run, dataset: Dataset, poses: int | None, epoch: float | None = None, seed: int = 0
+) -> Evaluation:
+    """Compares a run's poses with the real ones they were learned from.
+
+    A conditional model makes one pose for each training pose that has captions, from one of them
+    (4.4.2). An unconditional one makes as many as there are training poses. Real and synthesised
+    poses go through the same rendering and decoding.
+
+    Args:
+        run: a finished run.
+        dataset: the data it was trained on.
+        poses: random training poses, and validation poses, that are compared at the most;
+            None for all.
+        epoch: evaluate G as it was after this epoch, a named snapshot.
+        seed: of noise, captions and the choice of poses.
+    """
+    conditional = ALGORITHMS[run.config.algorithm].conditional
+    train, val = dataset.train, dataset.val
+    known, queries, h = train.poses, val.poses, None
+    if conditional:
+        known, queries = known[train.pair_pose], queries[val.pair_pose]
+        h = train.vectors[own_captions(train, seed)] * run.config.caption_scale
+    chosen = _choice(len(known), poses, seed)
+    real, queries = through_heatmap(known[chosen]), through_heatmap(queries[:poses])
+    G = run.generator(epoch)
+    z = noise(len(real), seed) if epoch else noise_for(run, len(real), seed, G)
+    parts = synthesise_parts(G, z, None if h is None else h[chosen])
+    fake = torch.cat([decode(part) for part in parts])
+    coder = networks.pose_coder(dataset)
+    result = compare(real, fake, queries, through_heatmap(known), coder, seed)
+    if not conditional or epoch is not None:
+        return result
+    examiner = Examiner(dataset, seed)
+    fits = examiner.measure(examiner.model(G, run.config.caption_scale))
+    return dataclasses.replace(result, estimates=result.estimates | fits.summary())
+
+
+def track(
+    run: Run, dataset: Dataset, poses: int = 1_000, seed: int = 0
+) -> list[tuple[float, float, float]]:
+    """How a Wasserstein critic's loss and the quality of an unconditional G go together.
+
+    Returns:
+        For each epoch of which G was kept, and for the end: the epoch; the mean of -loss_d since
+        the one before, the critic's estimate of the distance less its penalty; the Fréchet distance
+        of at most ``poses`` synthesised poses to as many training poses.
+    """
+    coder, known = networks.pose_coder(dataset), dataset.train.poses
+    real = coder(through_heatmap(known[_choice(len(known), poses, seed)])).numpy()
+    rows = [row for row in run.metrics if "loss_d" in row]
+    last = rows[-1]["iteration"]
+    kept = {done: epoch for done, epoch in run.kept.items() if done < last}
+    found, before = [], 0
+    for done, epoch in (kept | {last: None}).items():  # at the end G is the run's own
+        losses = [row["loss_d"] for row in rows if before < row["iteration"] <= done]
+        parts = synthesise_parts(run.generator(epoch), noise(len(real), seed))
+        fake = coder(torch.cat([decode(part) for part in parts])).numpy()
+        end = rows[-1]["epoch"] if epoch is None else epoch
+        found.append((end, -float(np.mean(losses)), frechet_distance(real, fake)))
+        before = done
+    return found
+
+
+def _choice(number: int, most: int | None, seed: int) -> torch.Tensor:
+    """At most ``most`` of ``number`` rows, at random and in order."""
+    source = torch.Generator().manual_seed(seed)
+    return torch.randperm(number, generator=source)[:most].sort().values
+
+
+def references(dataset: Dataset, poses: int | None, seed: int = 0) -> dict[str, Evaluation]:
+    """What the measures say of real poses, and of the mean pose: their ceiling and their floor.
+
+    Real poses are compared with other real ones, so that there are half as many of each where the
+    data hold no more.
+    """
+    known = dataset.train.poses
+    size = min(poses or len(known), len(known) // 2)
+    order = torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))
+    parts = order.split([size, size, len(known) - 2 * size])
+    real, held_out, others = (through_heatmap(known[part]) for part in parts)
+    queries, coder = through_heatmap(dataset.val.poses[:poses]), networks.pose_coder(dataset)
+    sets = {
+        "real poses, held out": (held_out, torch.cat([real, others])),
+        "mean pose": (mean_pose(known).expand(size, -1, -1), torch.cat([real, held_out, others])),
+    }
+    return {
+        name: compare(real, fake, queries, train, coder, seed)
+        for name, (fake, train) in sets.items()
+    }
+
+
+def alignments(dataset: Dataset, seed: int = 0) -> dict[str, Alignment]:
+    """What the measures of text alignment say of answers that need no model."""
+    examiner = Examiner(dataset, seed)
+    return {name: examiner.measure(poses) for name, poses in examiner.baselines().items()}

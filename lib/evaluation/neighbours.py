@@ -1,0 +1,208 @@
+"""Distances between poses, and who is whose nearest neighbour (thesis 4.4.2).
+
+Poses are (N, 17, 3) in heatmap pixels. The distance of two is the sum of the Euclidean distances
+of corresponding keypoints, a missing keypoint taken to lie at the centre (32, 32). Memory is
+bounded: never more than some rows of the matrix of distances exist.
+"""
+
+import functools
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lib.data.skeleton import CENTRE
+from lib.training.distributed import device_for
+
+CELLS = 2_000_000  # distances held at a time: about 16 MB, near the processor's cache
+ROWS = 200  # queries at a time where the loop over distances is compiled and holds none
+COMPILED = 100_000_000  # distances from which on compiling, which takes some 20 s, is worth it
+
+
+def _locations(poses) -> torch.Tensor:
+    """(17, 2, N) coordinates on the GPU where there is one, missing keypoints at the centre."""
+    poses = torch.as_tensor(np.asarray(poses), dtype=torch.float32).to(device_for())
+    xy = torch.where(poses[..., 2:] > 0, poses[..., :2], CENTRE)  # (N, 17, 2)
+    return xy.permute(1, 2, 0).contiguous()
+
+
+def _distances(queries: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
+    """(R, M) distances of queries (17, 2, R) and references (17, 2, M)."""
+    total = queries.new_zeros(queries.shape[2], references.shape[2])
+    for (qx, qy), (rx, ry) in zip(queries, references, strict=True):
+        dx, dy = qx[:, None] - rx, qy[:, None] - ry  # (R, M)
+        total += dx.square_().add_(dy.square_()).sqrt_()
+    return total
+
+
+def _block(queries: torch.Tensor, references: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+    """(R,) distances of queries (17, 2, R) to their nearest references (17, 2, M).
+
+    ``first`` (): the reference that the first query is, the second is the next and so on; a pose
+    is not its own neighbour. Negative where queries are no references.
+    """
+    total = _distances(queries, references)
+    rows, columns = (torch.arange(size, device=total.device) for size in total.shape)
+    own = (rows[:, None] + first == columns) & (first >= 0)
+    return torch.where(own, torch.inf, total).amin(dim=1)
+
+
+@functools.cache
+def _compiled() -> Callable:
+    """_block as one loop that keeps no distances; as it is where nothing here can compile it."""
+    block = torch.compile(_block)
+    try:
+        # The sizes are compiled once more for the data; this finds out whether they can be.
+        block(torch.zeros(17, 2, 2), torch.zeros(17, 2, 4), torch.tensor(-1))
+    except Exception as error:  # torch raises many kinds, for want of a C++ compiler above all
+        reason = str(error).strip().splitlines()[0]
+        warnings.warn(f"Distances are not compiled, which takes longer: {reason}", stacklevel=2)
+        return _block
+    return block
+
+
+def _nearest(queries: torch.Tensor, references: torch.Tensor, leave_out: bool) -> torch.Tensor:
+    """(N,) distances of queries (17, 2, N) to their nearest references (17, 2, M).
+
+    ``leave_out``: both are the same set, and a pose is not its own neighbour. Memory is bounded:
+    a few queries at a time against all references.
+    """
+    n, m = queries.shape[2], references.shape[2]
+    large = n * m > COMPILED
+    rows = ROWS if large else max(1, min(n, CELLS // m))
+    block = _compiled() if large else _block
+    nearest = queries.new_empty(n)
+    for start in range(0, n, rows):
+        start = max(0, min(start, n - rows))  # the last is as long as the others
+        first = torch.tensor(start if leave_out else -1, device=queries.device)
+        part = queries[..., start : start + rows].contiguous()
+        nearest[start : start + rows] = block(part, references, first)
+    return nearest
+
+
+def nearest_distances(queries, references) -> np.ndarray:
+    """Distance of each query to the nearest reference, heatmap pixels (4.4.2).
+
+    Args:
+        queries: (N, 17, 3) poses in heatmap pixels.
+        references: (M, 17, 3) poses in heatmap pixels.
+    Returns:
+        (N,) distances.
+    Raises:
+        ValueError: there is no reference.
+    """
+    if not len(references):
+        raise ValueError("the nearest of no references is asked for")
+    return _nearest(_locations(queries), _locations(references), leave_out=False).cpu().numpy()
+
+
+def leave_one_out(real, fake) -> np.ndarray:
+    """Whether a 1-nearest-neighbour classifier tells each pose's kind, real or synthesised, by all
+    the others (the classifier two-sample test of 4.4.2).
+
+    The mean is its accuracy: 0.5 is perfect, 1 is a wrong distribution, 0 a memorised one.
+
+    Args:
+        real, fake: (N, 17, 3) and (M, 17, 3) poses in heatmap pixels, at least two of each.
+    Returns:
+        (N + M,) 1 where it is right, 0 where it is wrong, 0.5 where the nearest of both kinds are
+        equally near.
+    Raises:
+        ValueError: there are fewer than two of a kind.
+    """
+    if min(len(real), len(fake)) < 2:
+        raise ValueError("leaving one out needs at least two real and two synthesised poses")
+    outcomes = []
+    sets = _locations(real), _locations(fake)
+    for own, other in (sets, sets[::-1]):
+        lead = _nearest(own, other, leave_out=False) - _nearest(own, own, leave_out=True)
+        # Sums in float32 differ in their last digits where distances are the same.
+        for i in (lead.abs() < 1e-3).nonzero()[:, 0].tolist():
+            here, first = own[..., i : i + 1].double(), torch.tensor(i, device=own.device)
+            d_other = _block(here, other.double(), torch.tensor(-1))
+            lead[i] = (d_other - _block(here, own.double(), first)).round(decimals=9)
+        outcomes.append((lead.sign() + 1) / 2)
+    return torch.cat(outcomes).cpu().numpy()
+
+
+def leave_one_out_accuracy(real, fake) -> float:
+    """The accuracy, a fraction, of :func:`leave_one_out`."""
+    return float(leave_one_out(real, fake).mean())
+
+
+def nearest_index(queries, references) -> np.ndarray:
+    """(N,) which of the references (M, 17, 3) is the nearest to each query (N, 17, 3)."""
+    found = [d.argmin(dim=1) for _, d in _parts(_locations(queries), _locations(references))]
+    return torch.cat(found).cpu().numpy()
+
+
+def _parts(queries: torch.Tensor, references: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Some queries at a time, and their distances (R, M) to all references."""
+    rows = max(1, CELLS // references.shape[2])
+    for start in range(0, queries.shape[2], rows):
+        part = slice(start, start + rows)
+        yield part, _distances(queries[..., part].contiguous(), references)
+
+
+def _radii(places: torch.Tensor, k: int) -> torch.Tensor:
+    """(N,) distance of each of the poses (17, 2, N) to its k-th nearest other one."""
+    # The nearest is the pose itself, or a double of it at the same distance, 0.
+    return torch.cat(
+        [d.topk(k + 1, largest=False).values[:, -1] for _, d in _parts(places, places)]
+    )
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """How the sets of real and synthesised poses cover each other, an outcome a pose.
+
+    Each pose has a ball that reaches to its k-th nearest neighbour of its own kind.
+    """
+
+    precision: np.ndarray  # (M,) whether a synthesised pose lies in a real one's ball
+    recall: np.ndarray  # (N,) whether a real pose lies in a synthesised one's ball
+    density: np.ndarray  # (M,) in how many real ones' balls a synthesised pose lies, over k
+    coverage: np.ndarray  # (N,) whether a synthesised pose lies in the real pose's ball
+
+
+def manifold(real, fake, k: int = 5) -> Manifold:
+    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
+
+    Args:
+        real, fake: (N, 17, 3) and (M, 17, 3) poses in heatmap pixels, more than ``k`` of each.
+        k: neighbours to which a ball reaches.
+    Raises:
+        ValueError: there are too few poses of a kind.
+    """
+    if min(len(real), len(fake)) <= k:
+        raise ValueError(f"balls of {k} neighbours need more than {k} poses of each kind")
+    real, fake = _locations(real), _locations(fake)
+    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
+    precision, density = [], []
+    recall = torch.zeros(len(real_radii), dtype=torch.bool, device=real.device)
+    coverage = recall.clone()
+    for part, distances in _parts(fake, real):  # (R, N)
+        inside = distances <= real_radii
+        precision.append(inside.any(dim=1))
+        density.append(inside.sum(dim=1) / k)
+        coverage |= inside.any(dim=0)
+        recall |= (distances <= fake_radii[part, None]).any(dim=0)
+    found = torch.cat(precision), recall, torch.cat(density), coverage
+    return Manifold(*(outcomes.double().cpu().numpy() for outcomes in found))
+
+
+def pose_distances(a, b) -> np.ndarray:
+    """(N,) distances of the poses ``a`` (N, 17, 3) to those of ``b``, one by one."""
+    return (_locations(a) - _locations(b)).norm(dim=1).sum(dim=0).cpu().numpy()
+
+
+def diversity(poses, seed: int = 0, pairs: int = 20_000) -> float:
+    """Mean distance of two poses, over random pairs, heatmap pixels; low where modes collapse."""
+    places = _locations(poses)  # (17, 2, N)
+    source = torch.Generator().manual_seed(seed)
+    n = places.shape[2]
+    first = torch.randint(n, (pairs,), generator=source)
+    second = (first + 1 + torch.randint(n - 1, (pairs,), generator=source)) % n
+    return float((places[..., first] - places[..., second]).norm(dim=1).sum(dim=0).mean())

@@ -1,0 +1,211 @@
+"""Small networks that judge poses, each trained here on training data only.
+
+- :class:`PoseCoder`, an autoencoder, whose code is the space of the Fréchet distance;
+- :class:`Matcher`, which tells which caption belongs to which pose; there are several, each
+  trained without a part of the pairs, so that none need judge a pose that it has learned;
+- :class:`ActivityClassifier`, for data that name what people do (the sample data).
+
+Each takes seconds to train and is kept in ``data/judges/``, by the data that it has seen.
+"""
+
+import hashlib
+import inspect
+import os
+import sys
+import uuid
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from lib import paths
+from lib.data.cache import Dataset
+from lib.data.heatmaps import augment
+from lib.data.skeleton import CENTRE, NAMES, SIZE
+from lib.models.tables import TEXT
+
+CODE = 32  # numbers that stand for a pose in the Fréchet distance
+JOINT = 64  # length of what captions and poses are compared by
+HIDDEN = 256
+BATCH = 256
+STEPS = 1_500  # of each training
+PARTS = 5  # of the training pairs; as many matchers, each trained without one of them
+
+
+def features(poses: torch.Tensor) -> torch.Tensor:
+    """(N, 51) from poses (N, 17, 3): coordinates from -1 to 1, 0 where invisible; visibility."""
+    visible = (poses[..., 2:] > 0).float()
+    return torch.cat([(poses[..., :2] - CENTRE) / CENTRE * visible, visible], dim=2).flatten(1)
+
+
+def _layers(inputs: int, outputs: int, dropout: float = 0.0) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(inputs, HIDDEN),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(HIDDEN, HIDDEN),
+        nn.ReLU(),
+        nn.Linear(HIDDEN, outputs),
+    )
+
+
+class PoseCoder(nn.Module):
+    """Poses to 32 numbers and back; learns to give back positions and visibilities."""
+
+    def __init__(self):
+        super().__init__()
+        size = 3 * len(NAMES)
+        self.encode, self.decode = _layers(size, CODE), _layers(CODE, size)
+
+    def forward(self, poses: torch.Tensor) -> torch.Tensor:
+        """(N, 17, 3) to codes (N, 32)."""
+        return self.encode(features(poses))
+
+    def loss(self, poses: torch.Tensor) -> torch.Tensor:
+        """Squared error of visible positions, cross-entropy of visibilities."""
+        wanted = features(poses).unflatten(1, (len(NAMES), 3))
+        found = self.decode(self(poses)).unflatten(1, (len(NAMES), 3))
+        visible = wanted[..., 2]
+        error = (found[..., :2] - wanted[..., :2]).square().sum(dim=2) * visible
+        return error.mean() + F.binary_cross_entropy_with_logits(found[..., 2], visible) / 10
+
+
+class Matcher(nn.Module):
+    """Captions and poses to one space, in which those that belong together point the same way."""
+
+    def __init__(self):
+        super().__init__()
+        self.pose = _layers(3 * len(NAMES), JOINT, dropout=0.2)
+        self.caption = _layers(TEXT, JOINT, dropout=0.2)
+        self.sharpness = nn.Parameter(torch.tensor(2.0))
+
+    def poses(self, poses: torch.Tensor) -> torch.Tensor:
+        """(N, 17, 3) to directions (N, 64)."""
+        return F.normalize(self.pose(features(poses)), dim=1)
+
+    def captions(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Encodings (N, 300), not scaled, to directions (N, 64)."""
+        return F.normalize(self.caption(F.normalize(vectors, dim=1)), dim=1)
+
+    def loss(self, poses: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of each pose's own caption among the minibatch's, and the other way."""
+        scores = self.poses(poses) @ self.captions(vectors).T * self.sharpness.exp()
+        own = torch.arange(len(poses))
+        return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
+
+
+class ActivityClassifier(nn.Module):
+    """What a person does, from the pose."""
+
+    def __init__(self, activities: int):
+        super().__init__()
+        self.score = _layers(3 * len(NAMES), activities, dropout=0.2)
+
+    def forward(self, poses: torch.Tensor) -> torch.Tensor:
+        """(N, 17, 3) to the most likely activity (N,)."""
+        return self.score(features(poses)).argmax(dim=1)
+
+    def loss(self, poses: torch.Tensor, activity: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(self.score(features(poses)), activity)
+
+
+def _fit(network: nn.Module, number: int, loss: Callable) -> None:
+    """Trains on random minibatches; ``loss`` takes rows (B,) of ``number`` and a generator."""
+    source = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    for _ in range(STEPS):
+        rows = torch.randint(number, (min(BATCH, number),), generator=source)
+        value = loss(rows, source)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        falling.step()
+
+
+def _kept(network: nn.Module, data_id: str, fit: Callable[[], None]) -> nn.Module:
+    """The network as it was trained before on the same data by the same code, or trained now."""
+    code = inspect.getsource(sys.modules[__name__]) + data_id
+    name = f"{type(network).__name__}-{hashlib.sha256(code.encode()).hexdigest()[:10]}"
+    path = paths.DATA / "judges" / f"{name}.safetensors"
+    try:
+        network.load_state_dict(load_file(path))
+    except Exception:  # not there, or cut off: it is made anew
+        fit()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(f".{uuid.uuid4().hex}")
+        save_file(network.state_dict(), new)
+        os.replace(new, path)
+    return network.eval().requires_grad_(False)
+
+
+def _new(kind: Callable[[], nn.Module]) -> nn.Module:
+    """A network with weights that do not depend on what was drawn before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return kind()
+
+
+def _seen(poses: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+    """Training poses, augmented (3.2), at whole numbers of the grid as decoded poses are."""
+    poses = augment(poses, source)
+    return torch.cat([poses[..., :2].round().clamp(0, SIZE - 1), poses[..., 2:]], dim=2)
+
+
+def pose_coder(dataset: Dataset) -> PoseCoder:
+    """Trained on the training poses."""
+    poses, network = dataset.train.poses, _new(PoseCoder)
+
+    def loss(rows: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+        return network.loss(_seen(poses[rows], source))
+
+    return _kept(network, dataset.poses_id, lambda: _fit(network, len(poses), loss))
+
+
+def parts(dataset: Dataset) -> torch.Tensor:
+    """(P,) the part of the training pairs, from 0 to 4, that each of them is in, at random."""
+    source = torch.Generator().manual_seed(0)
+    return torch.randperm(len(dataset.train.pair_pose), generator=source) % PARTS
+
+
+def matcher(dataset: Dataset, without: int) -> Matcher:
+    """Trained on the training pairs but for those of a part, with a random one of each pose's
+    captions; where there are no others, it stays as it began.
+
+    Args:
+        without: the part, as :func:`parts` numbers them.
+    """
+    train, network = dataset.train, _new(Matcher)
+    seen = (parts(dataset) != without).nonzero()[:, 0]  # pairs
+
+    def loss(rows: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+        pairs = seen[rows]
+        draw = torch.rand(len(pairs), generator=source)
+        own = train.pair_first[pairs] + (draw * train.pair_count[pairs]).long()
+        return network.loss(_seen(train.poses[train.pair_pose[pairs]], source), train.vectors[own])
+
+    fit = lambda: len(seen) and _fit(network, len(seen), loss)  # noqa: E731
+    with torch.random.fork_rng(devices=[]):  # dropout
+        torch.default_generator.manual_seed(1)
+        return _kept(network, f"{dataset.pairs_id} without {without}", fit)
+
+
+def activity_classifier(dataset: Dataset) -> ActivityClassifier | None:
+    """Trained on the training poses whose activity is known; None where the data name none."""
+    names = dataset.meta.get("activities") or []
+    activity = torch.as_tensor(dataset.train.activity).long()
+    known = (activity >= 0).nonzero()[:, 0]
+    if not len(names) or not len(known):
+        return None
+    network = _new(lambda: ActivityClassifier(len(names)))
+    data_id = f"{dataset.poses_id} {names} {activity.tolist()}"  # poses may get other activities
+
+    def loss(rows: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+        chosen = known[rows]
+        return network.loss(_seen(dataset.train.poses[chosen], source), activity[chosen])
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(2)
+        return _kept(network, data_id, lambda: _fit(network, len(known), loss))

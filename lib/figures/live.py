@@ -1,0 +1,182 @@
+"""Figures that come alive in the book: curves to zoom, poses that a slider or a choice changes.
+
+A live figure belongs to a figure that the book shows as an image. JupyterLab is given that image;
+the book is given what moves, as JSON in a script of the page, which ``book/assets/live.js`` puts in
+the image's place. Without scripts, and in print, the image remains: nothing is ever blank.
+
+This is a Sphinx extension too, named in ``_config.yml``: it copies plotly's script, which draws the
+curves, from the installed package into the book, once.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import torch
+from matplotlib.colors import to_hex
+
+from lib.data.heatmaps import decode
+from lib.data.skeleton import EDGES
+from lib.figures.static import BLUE, COLOURS, SIDES, Page, side
+
+FRAMES = 21  # of an interpolation: steps of 5 %
+# Lines by their label. Each has a contrast of 3 or more with the light and with the dark page.
+LINES = {
+    "training": {"color": "#7f8fa6", "width": 1},
+    "training, averaged": {"color": to_hex(BLUE), "width": 2.5},
+    "validation": {"color": "#c47700", "width": 1.5},
+}
+AXIS = {"gridcolor": "#80808050", "zeroline": False}  # faint on the light and on the dark page
+X_AXIS = {
+    "anchor": "y2",
+    "title": {"text": "epoch", "standoff": 4},
+    "unifiedhovertitle": {"text": "epoch %{x:.4~g}"},
+    "spikecolor": "#808080",
+    "spikedash": "solid",
+    "spikethickness": 1,
+}
+SCRIPT = "plotly.min.js"
+LEGEND = {  # below all, where a narrow screen breaks it into two lines
+    "orientation": "h",
+    "tracegroupgap": 0,
+    "x": 0.5,
+    "xanchor": "center",
+    "y": 0,
+    "yanchor": "bottom",
+    "yref": "container",
+}
+
+
+@dataclass(frozen=True)
+class Live:
+    """A live figure, as a notebook shows it.
+
+    Args:
+        figure: the image.
+        place: name of the book's figure that shows the image, where the live one comes.
+        content: what live.js shows, plain enough for JSON.
+    """
+
+    figure: Page
+    place: str
+    content: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"the live figure of {self.place}"
+
+    def _repr_png_(self) -> bytes:
+        """For JupyterLab, which prefers an image to a script."""
+        return self.figure._repr_png_()
+
+    def _repr_javascript_(self) -> str:
+        """For the book, which prefers the script. No text in it can end the script element."""
+        text = json.dumps({"place": self.place, **self.content}, separators=(",", ":"))
+        return f"(window.liveFigures ??= []).push({text.replace('<', chr(92) + 'u003c')});"
+
+
+def loss_curves(figure: Page, place: str) -> Live:
+    """The curves of :func:`lib.figures.static.loss_curves`, to zoom and to read values from.
+
+    They begin as the image shows them, and have the same points; where the image cuts a wild
+    beginning off, zooming out shows it.
+
+    Args:
+        figure: the image, axes of D above those of G.
+        place: its name in the book.
+    """
+    layout = {
+        "template": {},  # plotly's own would paint a background
+        "font": {"size": 13},
+        "hovermode": "x unified",
+        "legend": LEGEND,
+        "margin": {"l": 62, "r": 8, "t": 32, "b": 84},
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": AXIS | X_AXIS | {"range": figure.axes[0].get_xlim()},
+    }
+    traces, notes, labelled = [], [], set()
+    for name, axis, bottom, ax in zip("DG", ("y", "y2"), (0.54, 0.0), figure.axes, strict=True):
+        title, height = ax.get_ylabel(), {"domain": (bottom, bottom + 0.46)}
+        own = {"title": {"text": title}, "range": ax.get_ylim()}
+        layout[axis.replace("y", "yaxis")] = AXIS | height | own
+        notes += [f"{title}: {note}" for note in ax.get_title(loc="right").splitlines()]
+        for line in ax.lines:
+            label, (x, y) = line.get_label(), line.get_xydata().T.astype("float32")
+            dots = line.get_marker() == "o" and len(x) < 100
+            look = {"mode": "lines+markers" if dots else "lines", "marker": {"size": 4}}
+            look |= {"line": LINES[label], "hovertemplate": f"{name} %{{y:.4g}}"}
+            legend = {"name": label, "legendgroup": label, "showlegend": label not in labelled}
+            traces.append(go.Scatter(x=x, y=y, yaxis=axis, **look, **legend))
+            labelled.add(label)
+    plot = json.loads(go.Figure(traces, layout).to_json())
+    return Live(figure, place, {"plot": plot, "notes": notes})
+
+
+def interpolation_slider(
+    figure: Page, place: str, heatmaps: torch.Tensor, ends: Sequence[tuple[str, str]]
+) -> Live:
+    """Poses that a slider moves from one end to the other, with a choice of ends where there are
+    several.
+
+    Args:
+        figure: the image.
+        place: its name in the book.
+        heatmaps: (choices, frames, n, 17, 64, 64); the n poses of a frame are shown together.
+        ends: what lies at the left and at the right end, for each choice.
+    """
+    choices = [
+        {"name": f"{left} \N{RIGHTWARDS ARROW} {right}", "ends": (left, right), "frames": frames}
+        for (left, right), frames in zip(ends, keypoints(heatmaps), strict=True)
+    ]
+    return Live(figure, place, {"choices": choices, "skeleton": _skeleton()})
+
+
+def gallery(
+    figure: Page, place: str, captions: Sequence[str], real: torch.Tensor, fakes: torch.Tensor
+) -> Live:
+    """A choice of captions: the real pose of the one chosen, and synthesised ones beside it.
+
+    Args:
+        figure: the image.
+        place: its name in the book.
+        captions: n of them.
+        real: heatmaps (n, 17, 64, 64).
+        fakes: heatmaps (rows, n, 17, 64, 64), as
+            :func:`lib.models.synthesis.caption_grid` gives them.
+    """
+    columns = zip(captions, keypoints(real), keypoints(fakes.transpose(0, 1)), strict=True)
+    choices = [
+        {"name": " ".join(caption.split()), "real": pose, "frames": [column]}
+        for caption, pose, column in columns
+    ]
+    return Live(figure, place, {"choices": choices, "skeleton": _skeleton()})
+
+
+def keypoints(heatmaps: torch.Tensor) -> list:
+    """Decodes heatmaps (..., 17, 64, 64) to lists (..., 34): x and y of each keypoint in heatmap
+    pixels, -1 and -1 where there is none."""
+    poses = decode(heatmaps.detach().flatten(0, -4)).int()  # (N, 17, 3)
+    xy = torch.where(poses[..., 2:] > 0, poses[..., :2], -1)  # (N, 17, 2)
+    return xy.reshape(*heatmaps.shape[:-3], -1).tolist()
+
+
+def _skeleton() -> dict[str, list]:
+    """The colour of each keypoint, and the edges with theirs, as in all the book's images."""
+    edges = [(*edge, SIDES[side(edge)]) for edge in EDGES]
+    return {"colours": [to_hex(colour) for colour in COLOURS], "edges": edges}
+
+
+def _copy_script(app, exception):
+    if exception is None:
+        script = files("plotly") / "package_data" / SCRIPT
+        shutil.copyfile(script, Path(app.outdir) / "_static" / SCRIPT)
+
+
+def setup(app):
+    """Connects the copying; Sphinx calls it."""
+    app.connect("build-finished", _copy_script)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,70 @@
+"""Poses from a trained generator (thesis 3.3, 4.4.1)."""
+
+import torch
+
+from lib.data.cache import Split
+from lib.models.tables import NOISE, Generator
+from lib.training.minibatches import from_network
+
+BATCH = 256  # poses at a time, which bounds the memory
+
+
+def noise(number: int, seed: int) -> torch.Tensor:
+    """z (number, 128) from N(0, 1)."""
+    return torch.randn(number, NOISE, generator=torch.Generator().manual_seed(seed))
+
+
+def line(start: torch.Tensor, end: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """(steps, ...) points at equal distances from ``start`` to ``end``, both included: the
+    interpolations of Figures 19 and 20."""
+    weight = torch.linspace(0, 1, steps).view(-1, *[1] * start.ndim)
+    return start + weight * (end - start)
+
+
+@torch.no_grad()
+def synthesise_parts(G: Generator, z: torch.Tensor, h: torch.Tensor | None = None):
+    """Heatmaps as :func:`synthesise` gives them, 256 at a time, so that any number fits."""
+    device = next(G.parameters()).device
+    captions = [None] * len(z.split(BATCH)) if h is None else h.split(BATCH)
+    for z_part, h_part in zip(z.split(BATCH), captions, strict=True):
+        h_part = None if h_part is None else h_part.to(device)
+        yield from_network(G(z_part.to(device), h_part)).cpu()
+
+
+def synthesise(G: Generator, z: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
+    """Heatmaps (N, 17, 64, 64) in [0, 1] from noise z (N, 128) and, for a conditional G,
+    encodings h (N, 300), already scaled. G is used in the mode that it is in."""
+    return torch.cat(list(synthesise_parts(G, z, h)))
+
+
+def pick_captions(split: Split, number: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random pairs of a split (number,) and, for each, the row (number,) of one of its captions."""
+    source = torch.Generator().manual_seed(seed)
+    pairs = torch.randperm(len(split.pair_pose), generator=source)[:number]
+    draw = torch.rand(len(pairs), generator=source)
+    return pairs, split.pair_first[pairs] + (draw * split.pair_count[pairs]).long()
+
+
+def caption_grid(G: Generator, h: torch.Tensor, rows: int, seed: int) -> torch.Tensor:
+    """Heatmaps (rows, N, 17, 64, 64) from scaled encodings h (N, 300): a column shares a caption,
+    a row shares a noise, as in Figures 15, 16 and 18."""
+    z = noise(rows, seed).repeat_interleave(len(h), dim=0)
+    return synthesise(G, z, h.repeat(rows, 1)).unflatten(0, (rows, len(h)))
+
+
+def interpolate_noise(G: Generator, h: torch.Tensor, seed: int, steps: int = 5) -> torch.Tensor:
+    """Heatmaps (N, steps, 17, 64, 64) between two random noises, for each of the scaled encodings
+    h (N, 300): Figure 19."""
+    start, end = noise(2 * len(h), seed).chunk(2)
+    z = line(start, end, steps).transpose(0, 1).flatten(0, 1)  # (N * steps, 128)
+    return synthesise(G, z, h.repeat_interleave(steps, dim=0)).unflatten(0, (len(h), steps))
+
+
+def interpolate_captions(
+    G: Generator, start: torch.Tensor, end: torch.Tensor, seed: int, steps: int = 5
+) -> torch.Tensor:
+    """Heatmaps (N, steps, 17, 64, 64) from scaled encodings ``start`` to ``end``, (N, 300) each;
+    a row shares a noise: Figure 20."""
+    h = line(start, end, steps).transpose(0, 1).flatten(0, 1)  # (N * steps, 300)
+    z = noise(len(start), seed).repeat_interleave(steps, dim=0)
+    return synthesise(G, z, h).unflatten(0, (len(start), steps))

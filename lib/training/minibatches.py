@@ -1,0 +1,186 @@
+"""Minibatches, drawn and rendered on the training device (thesis 3.2, 4.3).
+
+The whole data set lies on the device as keypoints; heatmaps exist only for the minibatch at hand.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from lib.beyond.keypoints import relative
+from lib.config import Config
+from lib.data.cache import Split
+from lib.data.heatmaps import augment, render
+from lib.errors import InputError
+from lib.losses import ALGORITHMS, interpolate
+from lib.models.tables import NOISE
+from lib.training import distributed
+
+
+def from_network(output: torch.Tensor) -> torch.Tensor:
+    """[-1, 1], as the networks see heatmaps (3.3.1), to [0, 1], as they are defined."""
+    return (output + 1) / 2
+
+
+def as_read(poses: torch.Tensor, networks: str) -> torch.Tensor:
+    """Poses (N, 17, 3) as D reads them: heatmaps in [-1, 1] (3.3.1), or keypoints from the
+    centre."""
+    return render(poses, low=-1.0) if networks == "heatmaps" else relative(poses)
+
+
+@dataclass
+class Batch:
+    """This process's share of a minibatch of m poses; all of it, where there is one process.
+
+    Real poses x as D reads them, heatmaps (B, 17, 64, 64) in [-1, 1] or keypoints (B, 17, 3)
+    (:func:`lib.beyond.keypoints.relative`); encodings h of their captions and mismatching ones
+    h_hat, (B, 300) each and scaled, or None for an unconditional model.
+    """
+
+    m: int
+    x: torch.Tensor
+    h: torch.Tensor | None = None
+    h_hat: torch.Tensor | None = None
+
+    @property
+    def weight(self) -> float:
+        """This share of the minibatch, a fraction: a mean over m is the sum of weighted means."""
+        return len(self.x) / self.m
+
+
+class Batches:
+    """Draws from one split of the data.
+
+    Numbers of samples are those of the whole minibatch; what is returned is this process's share.
+
+    Args:
+        split: training or validation data.
+        config: batch_size, epoch_size, augment, caption_scale, caption_pool, beta and seed are
+            used.
+        device: where minibatches are made.
+        training: poses are augmented, where the config says so; otherwise they stay as they are.
+    Raises:
+        InputError: the algorithm needs captions and the split has none, or not all that the
+            config wants; a minibatch has fewer poses than there are processes, or than batch norm
+            needs.
+    """
+
+    def __init__(self, split: Split, config: Config, device: torch.device, training: bool = True):
+        self.config, self.device, self.training = config, device, training
+        self.conditional = ALGORITHMS[config.algorithm].conditional
+        poses = split.poses
+        if self.conditional:
+            if not (len(split.pair_pose) and len(split.vectors)):
+                raise InputError(
+                    "The data holds no pose with captions, which a conditional model needs: "
+                    "prepare it from an archive with the caption files (annotations/captions_*)."
+                )
+            poses = poses[split.pair_pose]
+            self.first = split.pair_first.to(device)
+            self.count = split.pair_count.to(device)
+            self.vectors = split.vectors.to(device)
+            self.pool = None if config.caption_pool == "all" else split.pair_rows.to(device)
+            if self.pool is None and not split.whole:
+                raise InputError(
+                    "These compact data hold the captions of the pairs only: train with "
+                    "caption_pool=pairs, or on the whole data."
+                )
+        self.poses = poses.to(device)
+        self._pass, self._order = -1, None
+        m = config.batch_size
+        least = m if config.epoch_size or not training else len(poses) % m or m
+        if training and config.networks == "keypoints" and least < 2:
+            raise InputError(
+                "Batch norm of networks=keypoints needs at least two poses in every minibatch: "
+                "choose another batch_size."
+            )
+        if least < distributed.world():
+            raise InputError(
+                f"A minibatch of {least} poses cannot be shared among {distributed.world()} "
+                "processes: choose another batch_size, or fewer processes."
+            )
+
+    @property
+    def per_epoch(self) -> int:
+        """Iterations in an epoch; the last minibatch of a pass may be smaller (the thesis's
+        author keeps it)."""
+        return -(-(self.config.epoch_size or len(self.poses)) // self.config.batch_size)
+
+    def seen(self, iterations: int) -> int:
+        """Poses in that many iterations."""
+        if self.config.epoch_size:
+            return iterations * self.config.batch_size
+        done, batch = divmod(iterations, self.per_epoch)
+        return done * len(self.poses) + batch * self.config.batch_size
+
+    def indices(self, iteration: int) -> torch.Tensor:
+        """(m,) poses of one training iteration, as places in the split.
+
+        Each pass over the data is one permutation of it, a function of seed and pass alone, so
+        that a resumed run needs no memory of it.
+        """
+        m, n = self.config.batch_size, len(self.poses)
+        if self.config.epoch_size:  # epochs of a fixed length: minibatches straddle passes
+            start, end = iteration * m, (iteration + 1) * m
+        else:
+            done, batch = divmod(iteration, self.per_epoch)
+            start, end = done * n + batch * m, min(done * n + (batch + 1) * m, (done + 1) * n)
+        parts = []
+        while start < end:
+            number, place = divmod(start, n)
+            parts.append(self._permutation(number)[place : place + end - start])
+            start += len(parts[-1])
+        return torch.cat(parts)
+
+    def _permutation(self, number: int) -> torch.Tensor:
+        """Order of the poses in a pass, on the device: nothing waits for a copy between two."""
+        if number != self._pass:
+            source = torch.Generator().manual_seed(self.config.seed * 1_000_003 + number)
+            order = torch.randperm(len(self.poses), generator=source)
+            self._pass, self._order = number, order.to(self.device)
+        return self._order
+
+    def all(self, generator: torch.Generator):
+        """Every pose of the split once, in minibatches that differ by one pose at the most."""
+        number = -(-len(self.poses) // self.config.batch_size)
+        everything = torch.arange(len(self.poses), device=self.device)
+        for indices in everything.tensor_split(number):
+            yield self.draw(indices, generator)
+
+    def draw(self, indices: torch.Tensor, generator: torch.Generator) -> Batch:
+        """The minibatch of some poses (m,), with one random caption for each."""
+        m, poses = len(indices), self.poses[indices]
+        if self.training and self.config.augment:
+            poses = augment(poses, generator)
+        x = as_read(distributed.share(poses), self.config.networks)
+        if not self.conditional:
+            return Batch(m, x)
+        draw = torch.rand(m, generator=generator, device=self.device)
+        own = self.first[indices] + (draw * self.count[indices]).long()
+        return Batch(m, x, self._scaled(own), self.captions(m, generator))
+
+    def _scaled(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.vectors[distributed.share(rows)] * self.config.caption_scale
+
+    def _rows(self, number: int, generator: torch.Generator) -> torch.Tensor:
+        size = len(self.vectors if self.pool is None else self.pool)
+        drawn = torch.randint(size, (number,), generator=generator, device=self.device)
+        return drawn if self.pool is None else self.pool[drawn]
+
+    def captions(self, m: int, generator: torch.Generator) -> torch.Tensor:
+        """Scaled encodings (B, 300) of captions drawn from all of the split, or from those of its
+        pairs (``caption_pool``); one may match by chance."""
+        return self._scaled(self._rows(m, generator))
+
+    def interpolated(self, m: int, generator: torch.Generator) -> torch.Tensor:
+        """h~ (B, 300), each between two random captions: equation 7."""
+        h1, h2 = map(self._scaled, self._rows(2 * m, generator).chunk(2))
+        return interpolate(h1, h2, self.config.beta)
+
+    def noise(self, m: int, generator: torch.Generator) -> torch.Tensor:
+        """z (B, 128) from N(0, 1)."""
+        return distributed.share(torch.randn(m, NOISE, generator=generator, device=self.device))
+
+    def epsilon(self, m: int, generator: torch.Generator) -> torch.Tensor:
+        """(B,) from [0, 1): where between a real and a synthesised pose D's gradient is taken."""
+        return distributed.share(torch.rand(m, generator=generator, device=self.device))

@@ -1,0 +1,431 @@
+"""Run folders: settings, metrics, weights and provenance of each training.
+
+``data/runs/EXPERIMENT-IDENTITY/`` holds
+
+- ``config.json``: the resolved settings, what data and which parent they were used with;
+- ``metrics.jsonl``: losses, a JSON object a line;
+- ``checkpoint-ITERATION/``: weights of G and D (safetensors), optimisers and random state beside;
+- ``snapshot-EPOCH.safetensors``: G at a named epoch;
+- ``rejector.safetensors``: the D that chooses among poses, where the settings want one;
+- ``summary.json``: length, time, hardware and versions; it is there once the run is finished;
+- ``evaluation.json``: the measures of 4.4.2.
+
+A run that the repository ships (:mod:`lib.book.release`) has its weights beside these files.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from lib import paths
+from lib.beyond.keypoints import KeypointDiscriminator, KeypointGenerator
+from lib.config import NOTEBOOKS, Config, config_for, identity
+from lib.data.cache import Dataset
+from lib.errors import InputError
+from lib.losses import ALGORITHMS
+from lib.models.tables import Discriminator, Generator
+
+
+def networks(config: Config) -> tuple[Generator, Discriminator]:
+    """G and D as an algorithm wants them (3.3.1, 3.3.2), not initialised."""
+    algorithm = ALGORITHMS[config.algorithm]
+    kinds = {
+        "heatmaps": (Generator, partial(Discriminator, zero_background=config.zero_background)),
+        "keypoints": (KeypointGenerator, KeypointDiscriminator),
+    }[config.networks]
+    G = kinds[0](algorithm.conditional, config.features, config.narrowest)
+    D = kinds[1](
+        conditional=algorithm.conditional,
+        batch_norm=algorithm.batch_norm,
+        sigmoid=algorithm.sigmoid,
+        features=config.features,
+        narrowest=config.narrowest,
+        projection=config.projection,
+    )
+    return G, D
+
+
+def load_weights(network: torch.nn.Module, path: Path) -> None:
+    """Fills ``network`` from a safetensors file.
+
+    Raises:
+        InputError: the file is missing or damaged, or holds another network's weights.
+    """
+    try:
+        weights = load_file(path)
+    except Exception as error:  # safetensors raises its own exception class, or OSError
+        raise InputError(
+            f"{paths.shown(path)} cannot be read ({error}): delete its run folder and train again."
+        ) from None
+    own = network.state_dict()
+    for name in own.keys() | weights.keys():
+        a, b = (tuple(w[name].shape) if name in w else "none" for w in (own, weights))
+        if a != b:
+            raise InputError(
+                f"{paths.shown(path)} does not fit the config: {name} has shape {b} in the file "
+                f"and {a} in the network; delete its run folder and train again."
+            )
+    network.load_state_dict(weights)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training's folder; it may be finished, interrupted or not yet begun."""
+
+    folder: Path
+    config: Config
+    experiment: str
+
+    @classmethod
+    def open(cls, name: str) -> "Run":
+        """The finished run in a folder, given by its path or by its name in data/runs or
+        data/published.
+
+        Raises:
+            InputError: there is none, or its config.json is damaged.
+        """
+        places = [Path(name), paths.RUNS / name, paths.PUBLISHED / name]
+        folder = next((place for place in places if (place / "summary.json").is_file()), None)
+        if folder is None:
+            known = sorted(file.parent.name for file in paths.RUNS.glob("*/summary.json"))
+            raise InputError(
+                f"There is no finished run {name!r}; finished are {', '.join(known) or 'none'}."
+            )
+        try:
+            content = json.loads((folder / "config.json").read_text())
+            names = [f.name for f in dataclasses.fields(Config)]
+            settings = {name: content[name] for name in names if name in content}
+            return cls(folder, Config(**settings), content["experiment"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{paths.shown(folder / 'config.json')} is damaged ({error!r}): delete the run "
+                "folder and train again."
+            ) from None
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "summary.json").is_file()
+
+    @property
+    def summary(self) -> dict:
+        """Length, time, hardware and versions of a finished run."""
+        path = self.folder / "summary.json"
+        try:
+            return json.loads(path.read_text())
+        except ValueError:
+            raise InputError(
+                f"{paths.shown(path)} is damaged: delete the run folder and train again."
+            ) from None
+
+    @property
+    def metrics(self) -> list[dict]:
+        """Losses: ``iteration``, ``epoch``, ``loss_d`` and, where G was updated, ``loss_g``;
+        after an epoch ``val_loss_d`` and ``val_loss_g``."""
+        path = self.folder / "metrics.jsonl"
+        rows = []
+        for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
+            try:
+                row = json.loads(line)
+            except ValueError:  # cut off when the machine stopped; it will be written again
+                break
+            if not isinstance(row, dict) or "iteration" not in row:
+                break
+            rows.append(row)
+        return rows
+
+    @property
+    def iterations(self) -> int:
+        """How many are done and checkpointed."""
+        if self.finished:
+            return self.summary["iterations"]
+        return int(self.checkpoint.name.rpartition("-")[2]) if self.checkpoint else 0
+
+    @property
+    def kept(self) -> dict[int, float]:
+        """Iterations after which G was kept, each with its epoch's name in the settings."""
+        first = self.metrics[0]
+        per_epoch = round(first["iteration"] / first["epoch"])
+        epochs = sorted(self.config.snapshots)
+        found = {max(1, round(epoch * per_epoch)): epoch for epoch in epochs}
+        return {i: e for i, e in found.items() if (self.folder / snapshot_name(e)).exists()}
+
+    def final_losses(self, share: float = 0.1) -> dict[str, float]:
+        """Each loss's mean over the last tenth (``share``) of the training."""
+        rows = self.metrics
+        late = [row for row in rows if row["iteration"] > (1 - share) * rows[-1]["iteration"]]
+        names = ("loss_d", "loss_g", "val_loss_d", "val_loss_g")
+        return {name: _mean([row[name] for row in late if name in row]) for name in names}
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The newest checkpoint's folder."""
+        found = sorted(self.folder.glob("checkpoint-????????"))
+        return found[-1] if found else None
+
+    def generator(self, epoch: float | None = None) -> Generator:
+        """G in evaluation mode, at the end of the run or at a named epoch."""
+        G = networks(self.config)[0]
+        path = self._weights("generator") if epoch is None else self.folder / snapshot_name(epoch)
+        load_weights(G, path)
+        return G.eval()
+
+    def discriminator(self) -> Discriminator:
+        """D in evaluation mode, at the end of the run."""
+        D = networks(self.config)[1]
+        load_weights(D, self._weights("discriminator"))
+        return D.eval()
+
+    def rejector(self) -> Discriminator:
+        """The D that chooses among poses (:mod:`lib.beyond.rejection`), in evaluation mode."""
+        D = networks(self.config)[1]
+        load_weights(D, self.folder / "rejector.safetensors")
+        return D.eval()
+
+    def _weights(self, network: str) -> Path:
+        return (self.checkpoint or self.folder) / f"{network}.safetensors"
+
+    @property
+    def published(self) -> bool:
+        """Whether the repository ships it: nothing is written there by those who only read it."""
+        return self.folder.parent == paths.PUBLISHED
+
+    @property
+    def evaluation(self) -> Path:
+        """Where the measures taken on this machine are."""
+        folder = paths.RUNS / self.folder.name if self.published else self.folder
+        return folder / "evaluation.json"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from training the same run; the system frees the lock of a process
+        that is killed.
+
+        Raises:
+            InputError: another process trains it.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with (self.folder.parent / f".{self.folder.name}.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(
+                    f"{paths.shown(self.folder)} is being trained by another process: wait for it, "
+                    "or end it."
+                ) from None
+            yield
+
+    def common_snapshot(self, other: "Run") -> float:
+        """The latest named epoch of which both runs keep a snapshot.
+
+        Raises:
+            InputError: there is none.
+        """
+        both = [
+            epoch
+            for epoch in set(self.config.snapshots) & set(other.config.snapshots)
+            if all((run.folder / snapshot_name(epoch)).exists() for run in (self, other))
+        ]
+        if not both:
+            raise InputError(
+                f"The runs of {self.experiment} and {other.experiment} have no snapshot of the "
+                "same epoch: name one in `snapshots` of both, not beyond the shorter training."
+            )
+        return max(both)
+
+    def begin(self, provenance: dict) -> None:
+        """Makes the folder and writes the resolved settings."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = {"experiment": self.experiment, **dataclasses.asdict(self.config), **provenance}
+        write_json(self.folder / "config.json", content)
+
+    def save_checkpoint(self, iteration: int, G, D, state: dict) -> None:
+        """Writes a checkpoint beside the last one, which goes when the new one is whole."""
+        new = self.folder / "checkpoint-new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        save_network(G, new / "generator.safetensors")
+        save_network(D, new / "discriminator.safetensors")
+        torch.save(state, new / "state.pt")
+        old = self.checkpoint
+        target = self.folder / f"checkpoint-{iteration:08d}"
+        shutil.rmtree(target, ignore_errors=True)
+        new.rename(target)
+        if old is not None and old != target:
+            shutil.rmtree(old)
+
+    def save_snapshot(self, epoch: float, G) -> None:
+        save_network(G, self.folder / snapshot_name(epoch))
+
+    def save_rejector(self, D) -> None:
+        save_network(D, self.folder / "rejector.safetensors")
+
+    def append_metrics(self, rows: list[dict]) -> None:
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+
+    def cut_metrics(self, iteration: int) -> None:
+        """Forgets what was logged after the checkpoint from which a run goes on.
+
+        Raises:
+            InputError: the metrics end before it.
+        """
+        rows = [row for row in self.metrics if row["iteration"] <= iteration]
+        if iteration and (not rows or rows[-1]["iteration"] < iteration):
+            raise InputError(
+                f"{paths.shown(self.folder / 'metrics.jsonl')} ends before the checkpoint at "
+                f"iteration {iteration}: delete the run folder and train again."
+            )
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        _write(self.folder / "metrics.jsonl", text)
+
+    def finish(self, summary: dict) -> None:
+        write_json(self.folder / "summary.json", summary)
+
+    def delete(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Reader(Run):
+    """A run as the processes beside the first of a joint training have it: they only read."""
+
+    def _nothing(self, *_: object) -> None:
+        pass
+
+    begin = save_checkpoint = save_snapshot = save_rejector = append_metrics = _nothing
+    cut_metrics = finish = delete = _nothing
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        yield
+
+
+def save_network(network: torch.nn.Module, path: Path, half: bool = False) -> None:
+    """Writes a network's weights, with ``half`` all but vectors (biases, batch norm) in half
+    precision.
+
+    Raises:
+        InputError: a weight is too large for half precision; the file cannot be written.
+    """
+    # A convolution in channels-last order keeps its values, not its strides, in the file.
+    weights = {name: w.cpu().contiguous() for name, w in network.state_dict().items()}
+    if half:
+        weights = {name: w.half() if w.ndim > 1 else w for name, w in weights.items()}
+        if not all(w.isfinite().all() for w in weights.values()):
+            raise InputError(f"{paths.shown(path)} has weights too large for half precision.")
+    try:
+        save_file(weights, path)
+    except SafetensorError as error:  # as of a full disk
+        raise InputError(f"{paths.shown(path)} cannot be written ({error}): make room.") from None
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def snapshot_name(epoch: float) -> str:
+    """The file of G as it was after an epoch."""
+    return f"snapshot-{epoch:g}.safetensors"
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Writes a JSON file whole or not at all."""
+    _write(path, json.dumps(content, indent=2) + "\n")
+
+
+def hardware(device: torch.device) -> str:
+    """The processor that trains, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        model = names[0] if names else model
+    cores = torch.get_num_threads()
+    return f"{cores} core{'s' if cores > 1 else ''} of {model}"
+
+
+def commit() -> str:
+    """The project's commit, "-dirty" where files differ from it; THESIS_COMMIT where the folder has
+    no history, as on a machine to which only files were copied; "" where nothing is known."""
+    command = ["git", "-C", str(paths.SOURCE), "describe", "--always", "--dirty", "--abbrev=10"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        found = ""
+    return found or os.environ.get("THESIS_COMMIT", "")
+
+
+def data_id(config: Config, dataset: Dataset) -> str:
+    """What of the data a run depends on: the poses, or the poses with their captions."""
+    conditional = ALGORITHMS[config.algorithm].conditional
+    return dataset.pairs_id if conditional else dataset.poses_id
+
+
+def run_for(experiment: str, config: Config, dataset: Dataset, profile: str) -> Run:
+    """The run that these settings and data name, wherever it lies: among the runs made here, or
+    the published ones.
+
+    Raises:
+        InputError: its parent's settings are wrong.
+    """
+    parent = parent_of(config, dataset, profile)
+    own = identity(config, data_id(config, dataset), _identity_of(parent))
+    name = f"{experiment}-{own}"
+    published = Run(paths.PUBLISHED / name, config, experiment)
+    here = Run(paths.RUNS / name, config, experiment)
+    return published if published.finished and not here.finished else here
+
+
+def parent_of(config: Config, dataset: Dataset, profile: str) -> Run | None:
+    """The run whose networks are the warm start, with the settings that the profile gives it."""
+    if not config.parent:
+        return None
+    return run_for(config.parent, config_for(config.parent, profile), dataset, profile)
+
+
+def _identity_of(run: Run | None) -> str:
+    return run.folder.name if run else ""
+
+
+def finished_run(experiment: str, dataset: Dataset, profile: str) -> Run:
+    """The finished run of an experiment with the profile's own settings.
+
+    Raises:
+        InputError: there is none yet; the message says which notebook makes it.
+    """
+    run = run_for(experiment, config_for(experiment, profile), dataset, profile)
+    return require(run, profile, dataset)
+
+
+def require(run: Run, profile: str, dataset: Dataset) -> Run:
+    """``run``, if it is finished; otherwise an InputError that names the notebook to run."""
+    if not run.finished:
+        raise InputError(
+            f"There is no finished run of {run.experiment!r} with profile {profile!r} on the data "
+            f"{dataset.name!r}: run notebooks/{NOTEBOOKS[run.experiment]}.ipynb first."
+        )
+    return run

@@ -1,0 +1,91 @@
+"""``python -m lib.training.series CACHE``: trains several experiments, one after the other.
+
+Needs torch, numpy and safetensors only. Keeps to a budget of time; what is finished is not
+repeated, what was interrupted goes on: the same command may be given again and again, on this
+machine or on another one to which ``data/runs`` was copied.
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+from lib.book.release import export
+from lib.config import LABELS, NOTEBOOKS, config_for, unknown
+from lib.data.cache import Dataset, load
+from lib.errors import InputError
+from lib.study import Experiment
+from lib.training import distributed
+
+
+def in_order(names: list[str], profile: str) -> list[str]:
+    """Experiments and, before each, the parent that it starts from.
+
+    Raises:
+        InputError: one is not known.
+    """
+    found: list[str] = []
+    for name in names:
+        if name not in NOTEBOOKS:
+            raise InputError(unknown("experiment", name, list(NOTEBOOKS)))
+        parent = config_for(name, profile).parent
+        found += [each for each in (parent, name) if each and each not in found]
+    return found
+
+
+def train_series(
+    names: list[str],
+    dataset: Dataset,
+    profile: str,
+    minutes: float = math.inf,
+    device: str = "auto",
+    published: Path | None = None,
+) -> dict[str, str]:
+    """Trains experiments, parents first, until all are finished or the time is over.
+
+    Args:
+        names: of the experiments.
+        dataset: what they are trained on.
+        profile: whose settings they have.
+        minutes: after which the training at hand is checkpointed, and no other begun.
+        device: "auto", "cpu", "cuda", ...
+        published: a folder to which each finished run is exported (lib.book.release).
+    Returns:
+        Where each stands: "finished", or how many iterations are done.
+    Raises:
+        InputError: as :func:`lib.training.loop.train`.
+    """
+    deadline, found = time.monotonic() + 60 * minutes, {}
+    for name in in_order(names, profile):
+        experiment = Experiment(name, config_for(name, profile), dataset, profile)
+        late = distributed.any_says(time.monotonic() > deadline)
+        run = experiment.run if late else experiment.train(device, deadline)
+        found[name] = "finished" if run.finished else f"{run.iterations:,} iterations"
+        if run.finished and published is not None and distributed.rank() == 0:
+            export(run, published)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("cache", help="prepared data: sample, coco, or a cache's path")
+    parser.add_argument("--profile", default="published", help="a file of profiles/")
+    parser.add_argument("--only", nargs="+", default=list(LABELS), help="default: all seven")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="the budget of time")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+    parser.add_argument("--published", type=Path, help="export finished runs to this folder")
+    given = parser.parse_args()
+    try:
+        with distributed.joined():
+            names, dataset = given.only, load(given.cache)
+            state = train_series(
+                names, dataset, given.profile, given.minutes, given.device, given.published
+            )
+    except InputError as error:
+        raise SystemExit(f"Error: {error}") from None
+    for name, where in state.items():
+        print(f"{name}: {where}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,419 @@
+"""From notebooks to book: what is executed, what is kept, what a failure leaves."""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import tiny
+
+from lib import paths
+from lib.book import build
+from lib.book.build import execute, fingerprint, make, up_to_date
+from lib.config import NOTEBOOKS, config_for
+from lib.errors import InputError
+from lib.training.runs import run_for
+
+DATA = tiny.dataset()
+PARAMETERS = 'profile = "smoke"  # settings\ndata = "sample"\nfresh = False'
+NAMES = ("01_data_preparation", "03_wgan", "04_wgan_gp", "10_evaluation")
+
+
+@pytest.fixture
+def project(home, monkeypatch):
+    """Four tiny notebooks in a project of their own; the environment is put back."""
+    for name in ("PATH", "THESIS_PROGRESS", "JUPYTER_PREFER_ENV_PATH"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    for name in ("MMAP_THRESHOLD_", "TRIM_THRESHOLD_", "TOP_PAD_"):
+        monkeypatch.setenv(f"MALLOC_{name}", "1000000")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(paths, "NOTEBOOKS", home / "sources")
+    monkeypatch.setattr(paths, "PUBLISHED", home / "published")
+    for name in NAMES:
+        tiny.notebook(home / "sources" / f"{name}.ipynb", PARAMETERS, "print(6 * 7)")
+    return home
+
+
+def source(name: str) -> Path:
+    return paths.NOTEBOOKS / f"{name}.ipynb"
+
+
+@pytest.fixture
+def made(project, monkeypatch):
+    """Calls make(), with notebooks only said to be executed; what it did."""
+    executed, books = [], []
+
+    def pretend(notebook, parameters, mark=""):
+        content = json.loads(notebook.read_text())
+        for count, cell in enumerate(content["cells"], start=1):
+            cell["execution_count"] = count
+        content["metadata"] |= {"papermill": {"end_time": "now"}, "thesis": mark}
+        paths.EXECUTED.mkdir(parents=True, exist_ok=True)
+        (paths.EXECUTED / notebook.name).write_text(json.dumps(content))
+        executed.append((notebook.stem, parameters))
+
+    def book(changed):
+        books.append(changed)
+        return project / "index.html"
+
+    monkeypatch.setattr(build, "execute", pretend)
+    monkeypatch.setattr(build, "build_book", book)
+    monkeypatch.setattr(build, "load", lambda name: DATA)
+    monkeypatch.setattr(build, "prepare_for", lambda *_: "sample")
+
+    def call(profile="smoke", **arguments) -> list[str]:
+        executed.clear()
+        assert make(profile, **arguments) == project / "index.html"
+        return [name for name, _ in executed]
+
+    call.executed, call.books = executed, books
+    return call
+
+
+def test_all_notebooks_are_executed_with_the_parameters_they_declare(made, project):
+    (project / "sources" / "Untitled.ipynb").write_text("{}")  # not one of the thesis
+    assert sorted(made()) == list(NAMES)
+    assert made.executed[0][1] == {"profile": "smoke", "data": "sample", "fresh": False}
+    assert made.books == [True]
+
+
+def test_a_second_time_nothing_is_executed(made, capsys):
+    made()
+    assert made() == [] and made.books == [True, False]
+    assert capsys.readouterr().err.count("up to date") == len(NAMES)
+
+
+def test_a_changed_source_executes_that_notebook(made):
+    made()
+    tiny.notebook(source("03_wgan"), PARAMETERS, "print('changed')")
+    assert made() == ["03_wgan"]
+    assert made() == []
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text("{")])
+def test_a_lost_or_damaged_notebook_is_executed_again(made, spoil):
+    made()
+    spoil(paths.EXECUTED / "10_evaluation.ipynb")
+    assert made() == ["10_evaluation"]
+
+
+def test_other_parameters_or_data_execute_all(made, monkeypatch):
+    made()
+    other = dataclasses.replace(DATA, pairs_id="other")
+    monkeypatch.setattr(build, "load", lambda name: other)
+    assert sorted(made()) == list(NAMES)
+    assert sorted(made("paper")) == list(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("trained", "readers"),
+    [
+        ("wgan", ["04_wgan_gp", "10_evaluation"]),
+        ("gan", ["10_evaluation"]),
+        ("conditional_gan", []),
+    ],
+)
+def test_a_run_trained_anew_executes_its_readers(made, trained, readers):
+    run = run_for(trained, config_for(trained, "smoke"), DATA, "smoke")
+    run.folder.mkdir(parents=True)
+    run.finish({"seconds": 1})
+    made()
+    assert made() == []
+    run.finish({"seconds": 2})
+    assert sorted(made()) == readers
+    assert made() == []
+
+
+def test_a_new_sweep_executes_the_evaluation(made):
+    made()
+    (paths.SWEEPS / "warm").mkdir(parents=True)
+    (paths.SWEEPS / "warm" / "seed=0.ipynb").write_text("only the table is read")
+    assert made() == []
+    (paths.SWEEPS / "warm" / "table.csv").write_text("seed,run,failed")
+    assert made() == ["10_evaluation"]
+
+
+def test_new_answers_to_the_questionnaire_execute_the_evaluation(made):
+    made()
+    files = ["key.json", "answers/answers-a.json", "answers/answers-b.json"]
+    for file in files:
+        (paths.QUESTIONNAIRE / file).parent.mkdir(parents=True, exist_ok=True)
+        (paths.QUESTIONNAIRE / file).write_text("{}")
+        assert made() == ["10_evaluation"], file
+        assert made() == []
+    (paths.QUESTIONNAIRE / "questionnaire.html").write_text("nobody reads it")
+    assert made() == []
+    (paths.QUESTIONNAIRE / files[1]).write_text("changed")
+    assert made() == ["10_evaluation"]
+
+
+def test_where_published_runs_are_asked_for_nothing_is_executed_without_them(made):
+    with pytest.raises(InputError, match="No runs of wgan, wgan_gp are published"):
+        made(published=True)
+    assert not made.executed
+    for name in ("wgan", "wgan_gp"):
+        run = run_for(name, config_for(name, "smoke"), DATA, "smoke")
+        folder = paths.PUBLISHED / run.folder.name
+        folder.mkdir(parents=True)
+        (folder / "summary.json").write_text("{}")
+    assert sorted(made(published=True)) == list(NAMES)
+
+
+def test_every_run_that_a_notebook_reads_is_in_the_table_of_readers():
+    for name, stem in NOTEBOOKS.items():
+        assert {config_for(name, "paper").parent} - {""} <= set(build.READS.get(stem, [])), stem
+    for path in (paths.SOURCE / "notebooks").glob("[0-9][0-9]_*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+        read = set(re.findall(r"\b(?:other|evaluate)\(\s*\"(\w+)\"", code))
+        read |= set(re.findall(r"from_notebook\(\s*\"(\w+)\", globals\(\), trains=False", code))
+        assert read <= set(build.READS.get(path.stem, [])), path.stem
+
+
+def test_fresh_executes_all_and_says_so_to_the_notebooks(made):
+    made()
+    assert sorted(made(fresh=True)) == list(NAMES)
+    assert all(parameters["fresh"] is True for _, parameters in made.executed)
+
+
+def test_after_fresh_nothing_is_left_to_do(made):
+    made(fresh=True)
+    assert made() == []
+
+
+def test_paths_are_given_whole_since_notebooks_run_in_their_own_folder(made, project, monkeypatch):
+    cell = PARAMETERS + '\ncoco_zip = ""\nencoder = ""'
+    tiny.notebook(source("01_data_preparation"), cell, "1")
+    monkeypatch.chdir(project)
+    made(coco_zip=Path("a.zip"), encoder=Path("../e.bin"))
+    given = dict(made.executed)["01_data_preparation"]
+    assert given["coco_zip"] == str(project.resolve() / "a.zip")
+    assert given["encoder"] == str(project.resolve().parent / "e.bin")
+    made()
+    assert dict(made.executed)["01_data_preparation"]["coco_zip"] == ""
+
+
+def test_a_failure_keeps_what_was_executed_before_it(made, monkeypatch):
+    pretend = build.execute
+
+    def failing(notebook, parameters, mark=""):
+        if notebook.stem == "04_wgan_gp":
+            raise InputError("04_wgan_gp.ipynb failed")
+        pretend(notebook, parameters, mark)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "execute", failing)
+        with pytest.raises(InputError):
+            made(jobs=1)
+        assert not made.books  # the last good book stays
+    assert sorted(made()) == [n for n in NAMES if n != "03_wgan"]  # 04's chain came first
+
+
+def test_without_captions_the_notebooks_that_need_none_are_executed(made, monkeypatch):
+    bare = dataclasses.replace(tiny.dataset(pairs=0), meta={"missing": ["captions_train2017.json"]})
+    monkeypatch.setattr(build, "load", lambda name: bare)
+    with pytest.raises(InputError, match=r"captions_train2017\.json"):
+        made()
+    assert sorted(name for name, _ in made.executed) == list(NAMES[:3])
+
+
+def test_poses_that_do_not_look_real_are_warned_of(project, capsys):
+    run = run_for("reduced", config_for("reduced", "paper"), DATA, "paper")
+    run.folder.mkdir(parents=True)
+    for accuracy, warned in ((0.79, False), (0.81, True)):
+        (run.folder / "evaluation.json").write_text(json.dumps({"accuracy": accuracy}))
+        build.warn(DATA, "paper")
+        err = capsys.readouterr().err
+        assert ("1-NN accuracy of reduced is 81.0%, above 80%" in err) == warned == bool(err)
+
+
+def test_the_environment_of_the_kernels(monkeypatch):
+    """No activated environment is needed, not even a PATH."""
+    monkeypatch.setattr(os, "environ", {"PATH": "/usr/bin"})
+    build.kernel_environment()
+    assert os.environ["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/usr/bin"]
+    assert os.environ["JUPYTER_PREFER_ENV_PATH"] == "1"
+    assert os.environ["MALLOC_MMAP_THRESHOLD_"] == str(2**32)
+
+
+def test_the_environment_of_the_kernels_without_any_path(monkeypatch):
+    monkeypatch.setattr(os, "environ", {})
+    build.kernel_environment()
+    assert os.environ["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+
+
+def test_the_display_reads_what_the_trainings_tell(made, monkeypatch):
+    given, real = [], build.Display
+
+    def display(expected, files, jobs):
+        given.append(files)
+        return real(expected, files, jobs)
+
+    monkeypatch.setattr(build, "Display", display)
+    made()
+    folder = Path(os.environ["THESIS_PROGRESS"])
+    assert folder.is_dir() and given[0]["03_wgan"] == folder / "wgan.json"
+    (folder / "wgan.json").touch()  # of a training that was interrupted
+    made()
+    assert not list(folder.iterdir())
+
+
+def test_the_longest_chain_comes_first_and_waits_for_the_runs_it_reads():
+    """Chains 03, 04 and 06 (70 s) and 07, 08 and 10 (100 s), one after the other."""
+    seconds = {"07_reduced": 80, "08_conditional_reduced": 15, "10_evaluation": 5, "02_gan": 67}
+    seconds |= {"03_wgan": 10, "04_wgan_gp": 50, "06_conditional_full": 10, "05_text_encoder": 1}
+    done = []
+    build._side_by_side(sorted(seconds), done.append, seconds, jobs=1)
+    chains = ["07_reduced", "03_wgan", "02_gan", "04_wgan_gp"]
+    later = ["08_conditional_reduced", "06_conditional_full", "10_evaluation", "05_text_encoder"]
+    assert done == chains + later
+
+
+def test_notebooks_are_done_side_by_side_but_not_before_what_they_read():
+    both, log = threading.Barrier(2, timeout=20), []
+
+    def do(name):
+        log.append(f"{name} begins")
+        if name in ("03_wgan", "07_reduced"):
+            both.wait()  # neither ends before the other has begun
+        log.append(f"{name} ends")
+
+    names = ["03_wgan", "04_wgan_gp", "07_reduced", "08_conditional_reduced"]
+    build._side_by_side(names, do, {}, jobs=2)
+    assert log.index("03_wgan ends") < log.index("04_wgan_gp begins")
+    assert log.index("07_reduced ends") < log.index("08_conditional_reduced begins")
+    assert len(log) == 8
+
+
+def test_the_first_failure_stops_the_notebooks_beside_it(project):
+    """Real kernels: one that would sleep for minutes, and one that fails meanwhile."""
+    build.kernel_environment()
+    sleeping = project / "sleeping"
+    code = f"open({str(sleeping)!r}, 'w').close()\nimport time; time.sleep(500)"
+    tiny.notebook(source("03_wgan"), PARAMETERS, code)
+    failing = f"import os, time\nwhile not os.path.exists({str(sleeping)!r}): time.sleep(.1)\n1 / 0"
+    tiny.notebook(source("01_data_preparation"), PARAMETERS, failing)
+    stems = ["03_wgan", "01_data_preparation", "04_wgan_gp"]
+    begun = time.monotonic()
+    with pytest.raises(InputError, match="01_data_preparation.ipynb failed.*ZeroDivisionError"):
+        build._side_by_side(stems, lambda stem: execute(source(stem), {}), {}, jobs=2)
+    assert time.monotonic() - begun < 250  # half of the sleep: it was stopped
+    assert not list(paths.EXECUTED.glob("*.ipynb"))
+
+
+def test_notebooks_are_really_executed_and_failures_leave_the_last_good_one(project):
+    """A good notebook, then the same with a cell that fails, then with a wrong parameter."""
+    build.kernel_environment()
+    code = "import lib.errors, os\nprint(profile, data)\nprint(os.getcwd())"
+    notebook = tiny.notebook(source("03_wgan"), PARAMETERS, code)
+    target = execute(notebook, {"data": "coco"}, "the mark")
+    assert target == paths.EXECUTED / "03_wgan.ipynb"
+    content = json.loads(target.read_text())
+    outputs = [o["text"] for cell in content["cells"] for o in cell["outputs"]]
+    text = "".join("".join(output) for output in outputs)
+    assert text == f"smoke coco\n{paths.NOTEBOOKS}\n"
+    assert up_to_date(target, "the mark") and not up_to_date(target, "another")
+    injected = [c for c in content["cells"] if "injected-parameters" in c["metadata"]["tags"]]
+    assert len(injected) == 1 and "remove-cell" in injected[0]["metadata"]["tags"]
+
+    good = target.read_bytes()
+    failing = "from lib.errors import InputError\nraise InputError('mend this')"
+    tiny.notebook(notebook, PARAMETERS, "1", failing, "2")
+    with pytest.raises(InputError) as error:
+        execute(notebook, {"data": "coco"}, "new")
+    message = str(error.value)
+    assert "03_wgan.ipynb failed in code cell 4: InputError: mend this" in message
+    assert "Traceback" not in message and "data/executing/03_wgan.ipynb" in message
+    assert target.read_bytes() == good
+
+
+def test_papermills_unknown_parameter_stops_the_notebook(project):
+    """In a real kernel, whose own record of the cells is read."""
+    build.kernel_environment()
+    code = "from lib.study import parameters\nprint(parameters(globals()))"
+    notebook = tiny.notebook(source("03_wgan"), PARAMETERS, code)
+    with pytest.raises(InputError, match="'freshh' is not known: did you mean fresh"):
+        execute(notebook, {"freshh": True})
+    assert not (paths.EXECUTED / "03_wgan.ipynb").exists()
+
+
+def test_a_kernel_that_dies_is_named(project):
+    build.kernel_environment()
+    notebook = tiny.notebook(source("03_wgan"), PARAMETERS, "import os\nos._exit(1)")
+    with pytest.raises(InputError, match=r"03_wgan\.ipynb"):
+        execute(notebook, {})
+
+
+def test_fingerprints_tell_apart(project):
+    base = {"profile": "smoke", "data": "sample"}
+    made = [
+        fingerprint(source("03_wgan"), base, DATA),
+        fingerprint(source("03_wgan"), base | {"data": "coco"}, DATA),
+        fingerprint(source("03_wgan"), base | {"profile": "paper"}, DATA),
+        fingerprint(source("03_wgan"), base, dataclasses.replace(DATA, poses_id="other")),
+    ]
+    assert len(set(made)) == 4
+    assert fingerprint(source("03_wgan"), base, DATA) == made[0]
+
+
+@pytest.fixture
+def builder(project, monkeypatch):
+    """build_book with a jupyter-book that only says that it was called."""
+    calls, result = [], {"returncode": 0, "page": True}
+
+    def run(command, **_):
+        calls.append(command)
+        if result["page"]:
+            output = Path(command[command.index("--path-output") + 1])
+            page = output / "_build" / "html" / "index.html"
+            page.parent.mkdir(parents=True)
+            page.write_text(f"book {len(calls)}")
+        return subprocess.CompletedProcess(command, result["returncode"], "said", "WARNING: that")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return calls, result
+
+
+def test_the_book_is_built_from_nothing_with_warnings_as_errors(builder):
+    calls, _ = builder
+    page = build.build_book(changed=True)
+    assert page.read_text() == "book 1" and (paths.BOOK / "_toc.yml").is_file()
+    assert Path(calls[0][0]).parent == Path(sys.executable).parent  # PATH is not asked
+    assert {"build", "-W", "-n"} <= set(calls[0])
+    (page.parent / "left.html").touch()
+    build.build_book(changed=True)
+    assert page.read_text() == "book 2" and not (page.parent / "left.html").exists()
+
+
+def test_the_book_is_built_again_only_where_something_changed(builder):
+    calls, _ = builder
+    page = build.build_book(changed=False)  # there is none yet
+    later = time.time() + 60
+    os.utime(page, (later, later))
+    build.build_book(changed=False)
+    assert len(calls) == 1
+    os.utime(page, (0, 0))  # a source is newer
+    build.build_book(changed=False)
+    assert len(calls) == 2
+
+
+def test_a_book_that_cannot_be_built_is_said_so(builder):
+    _, result = builder
+    result["returncode"] = 1
+    with pytest.raises(InputError, match=r"(?s)not built.*WARNING: that"):
+        build.build_book()
+
+
+def test_the_last_good_book_stays_where_a_new_one_cannot_be_built(builder):
+    _, result = builder
+    page = build.build_book()
+    result.update(returncode=2, page=False)
+    with pytest.raises(InputError):
+        build.build_book()
+    assert page.read_text() == "book 1"

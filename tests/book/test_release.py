@@ -1,0 +1,413 @@
+"""Published runs: smaller, found by their identity, and as good as what was trained."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import time
+
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+
+from lib import __main__ as cli
+from lib import paths
+from lib.book import build, published, release
+from lib.config import Config
+from lib.data.cache import load
+from lib.data.compact import compact
+from lib.errors import InputError
+from lib.evaluation.measures import evaluate
+from lib.study import Experiment
+from lib.training import distributed, loop, series
+from lib.training.loop import train
+from lib.training.minibatches import Batches
+from lib.training.runs import Run, commit, run_for
+
+DATA = tiny.dataset(30, 20)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Run:
+    """With two losses a row, validation rows and a snapshot."""
+    folder = tmp_path_factory.mktemp("runs") / "wgan_gp-0123456789"
+    settings = tiny.config(epochs=3, snapshots=(1,), initialisation="he")
+    run = tiny.run(folder, settings)
+    train(run, DATA, device="cpu")
+    return run
+
+
+# --- export -----------------------------------------------------------------------------------
+
+
+def test_an_export_has_half_the_weights_and_gives_nearly_the_same_poses(finished, tmp_path):
+    folder = release.export(finished, tmp_path)
+    assert folder == tmp_path / finished.folder.name
+    names = sorted(path.name for path in folder.iterdir())
+    weights = ["discriminator.safetensors", "generator.safetensors", "snapshot-1.safetensors"]
+    assert names == sorted([*weights, "config.json", "metrics.jsonl", "summary.json"])
+    exported = Run.open(str(folder))
+    assert exported.config == finished.config and exported.experiment == "wgan_gp"
+    own = load_file(folder / "generator.safetensors")
+    kinds = {w.dtype for w in own.values() if w.ndim > 1}, {w.dtype for w in own.values()}
+    assert kinds == ({torch.float16}, {torch.float16, torch.float32, torch.int64})
+    z = torch.randn(8, 128)
+    for epoch in (None, 1):
+        with torch.no_grad():
+            a, b = (run.generator(epoch)(z) for run in (finished, exported))
+        assert 0 < (a - b).abs().max() < 0.02
+    assert next(exported.discriminator().parameters()).dtype == torch.float32
+
+
+def test_d_is_exported_only_where_another_model_starts_from_it(finished, tmp_path):
+    for experiment in ("gan", "reduced"):
+        run = dataclasses.replace(finished, experiment=experiment)
+        folder = release.export(run, tmp_path / experiment)
+        assert (folder / "discriminator.safetensors").exists() == (experiment == "reduced")
+    with pytest.raises(InputError, match=r"discriminator\.safetensors cannot be read"):
+        Run.open(str(tmp_path / "gan" / finished.folder.name)).discriminator()
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(finished, tmp_path, monkeypatch):
+    G = finished.generator()
+    with torch.no_grad():
+        G.layers[0][0].weight[0, 0] = 1e5
+    monkeypatch.setattr(Run, "generator", lambda self, epoch=None: G)
+    with pytest.raises(InputError, match="too large for half"):
+        release.export(finished, tmp_path)
+    assert not list(tmp_path.glob("wgan_gp-*"))
+
+
+def test_losses_are_means_over_windows_that_end_at_the_snapshots():
+    rows = [{"iteration": i, "epoch": i / 7, "loss_d": float(i)} for i in range(1, 15)]
+    for row in rows[1::2]:
+        row["loss_g"] = 10.0 * row["iteration"]
+    validation = {"iteration": 7, "epoch": 1.0, "val_loss_d": 0.123456789, "val_loss_g": 2.0}
+    rows.insert(7, validation)
+    found = release.windows(rows, {6}, most=3)  # windows of 5
+    assert [row["iteration"] for row in found] == [5, 6, 7, 10, 14]
+    assert found[0] == {"iteration": 5, "epoch": 5 / 7, "loss_d": 3.0, "loss_g": 30.0}
+    assert found[1] == {"iteration": 6, "epoch": 6 / 7, "loss_d": 6.0, "loss_g": 60.0}
+    assert found[2] == validation
+    assert found[3]["loss_d"] == 8.5 and found[4]["loss_d"] == 12.5
+    kept = [row for row in release.windows(rows, set()) if "loss_d" in row]
+    assert [row["loss_d"] for row in kept] == list(range(1, 15))  # few enough to be kept
+
+
+def test_a_loss_has_five_digits():
+    (row,) = release.windows([{"iteration": 1, "epoch": 1.0, "loss_d": 1 / 3}], set())
+    assert row["loss_d"] == 0.33333
+
+
+# --- publishing, and finding again ----------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tiny_coco, home, monkeypatch):
+    """Prepared data, a profile of small trainings, and no published run."""
+    from lib.data.cache import prepare
+
+    def alone(files):  # the first captions belong to images without a person
+        for split, image in (("train", 101), ("val", 201)):
+            content = files[f"person_keypoints_{split}2017"]
+            own = [a for a in content["annotations"] if a["image_id"] != image]
+            content["annotations"] = own
+
+    source = tiny_coco(home / "coco", train=30, val=12, edit=alone)
+    prepare(source, paths.CACHE / "coco.safetensors")
+    monkeypatch.setattr(paths, "PUBLISHED", home / "published")
+    monkeypatch.setattr(paths, "PROFILES", home / "profiles")
+    paths.PROFILES.mkdir()
+    (paths.PROFILES / "published.toml").write_text(PROFILE)
+    return load("coco")
+
+
+PROFILE = """
+[data]
+[evaluation]
+poses = 8
+[training]
+features = 0.0625
+batch_size = 4
+epochs = 2
+[loop.gan]
+algorithm = "gan"
+[loop.reduced]
+algorithm = "wgan_gp"
+[loop.conditional_reduced]
+algorithm = "conditional_wgan_lp"
+caption_pool = "pairs"
+parent = "reduced"
+"""
+NAMES = ["gan", "conditional_reduced"]
+
+
+def experiment(name: str, dataset) -> Experiment:
+    from lib.config import config_for
+
+    return Experiment(name, config_for(name, "published"), dataset, "published")
+
+
+def test_a_published_run_is_found_measured_and_described(cache, monkeypatch):
+    series.train_series(NAMES, cache, "published", device="cpu")
+    for name in ("gan", "reduced", "conditional_reduced"):
+        own = experiment(name, cache)
+        trained = own.run
+        assert not trained.published
+        folder = release.publish(trained, cache, all_poses=name == "conditional_reduced")
+        stored = json.loads((folder / "evaluation.json").read_text())
+        assert "all_poses" not in stored  # a conditional model's are all of them anyway
+        assert 0 <= stored["accuracy"] <= 1 and stored["measured_with"]["torch"]
+        trained.delete()
+        assert own.run.folder == folder and own.run.published and own.train() == own.run
+        again = own.evaluate().summary()  # the same figures from the published weights
+        assert again == {key: value for key, value in stored.items() if key != "measured_with"}
+        assert own.run.evaluation.parent == paths.RUNS / folder.name  # nothing is written there
+        card = (folder / "README.md").read_text()
+        assert f"| accuracy | {stored['accuracy']:.4g} |" in card
+        assert f"COCO 2017 ({len(cache.train.poses)} training" in card
+        assert ("captions.safetensors" in {p.name for p in folder.iterdir()}) == (
+            name == "conditional_reduced"
+        )
+    answers = ["1-NN accuracy", "retrieval ratio", "R-precision, first 1"]
+    answers += ["distance to the caption's own pose", "activity"]
+    assert published.ablation("coco", "conditional_reduced").head[2:] == answers
+    unnamed = {key: value for key, value in stored.items() if not key.startswith("activity")}
+    (folder / "evaluation.json").write_text(json.dumps(unnamed))
+    assert published.ablation("coco", "conditional_reduced").head[2:] == answers[:-1]
+    (folder / "evaluation.json").write_text(json.dumps(stored))
+    h = load_file(folder / "captions.safetensors")["h"]
+    assert h.shape == (len(release.SENTENCES), 300)
+    norms = h.norm(dim=1) / own.config.caption_scale
+    assert ((norms > 0.1) & (norms < 1.1)).all()
+    # What is published already is only measured and described anew.
+    others = {path: path.read_bytes() for path in folder.iterdir()}
+    (folder / "evaluation.json").write_text("{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(release, "export", None)
+        assert release.publish(own.run, cache) == folder
+    assert json.loads((folder / "evaluation.json").read_text()) == stored
+    del others[folder / "evaluation.json"]
+    assert all(path.read_bytes() == content for path, content in others.items())
+    # A conditional model starts from published weights as from those trained here.
+    assert own.other("reduced").published and own.other("reduced").discriminator()
+    fresh = dataclasses.replace(own, fresh=True).train("cpu")
+    assert fresh.folder.parent == paths.RUNS and fresh.finished
+
+
+def test_tables_of_published_runs(cache, monkeypatch):
+    series.train_series(["gan", "reduced"], cache, "published", device="cpu")
+    other = experiment("reduced", cache)
+    other = dataclasses.replace(other, config=other.config.replace(ema=0.5, epochs=1, batch_size=8))
+    other.train("cpu")
+    assert published.reproduced(cache) == "None of the published runs were measured again here."
+    for run in (experiment("gan", cache).run, experiment("reduced", cache).run, other.run):
+        release.publish(run, cache, all_poses=run.experiment == "gan")
+    assert [run.experiment for run in published.shipped()] == ["gan", "reduced"]
+    assert len(published.shipped("coco", None)) == 3 and not published.shipped("sample")
+    summary = published.shipped()[1].folder / "summary.json"
+    hardware = {"hardware": "2 cores of Intel(R) Xeon(R) Processor"}
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | hardware))
+    table = published.beside_the_thesis()
+    thesis, _, gan, reduced = table.rows
+    assert gan[4] == f"{len(cache.train.poses):,}" != reduced[4] == "8"
+    stored = published.measured(published.shipped()[0])
+    whole = evaluate(published.shipped()[0], cache, None).summary()
+    assert stored["all_poses"] == whole and gan[3].startswith(f"{whole['retrieval_ratio']:.3f} [")
+    card = (published.shipped()[0].folder / "README.md").read_text()
+    assert f"| accuracy, all poses | {whole['accuracy']:.4g} |" in card
+    assert thesis[2:5] == ["66.7%", "1.041", "17,326"]
+    found = published.measured(published.shipped()[1])
+    assert reduced[:2] == ["WGAN-GP, reduced", "COCO 2017"]
+    assert reduced[2].startswith(f"{found['accuracy']:.1%} [")
+    placing = dataclasses.replace(other.run, config=other.config.replace(networks="keypoints"))
+    assert published._row(placing, found)[0] == "WGAN-GP, reduced; on keypoints"
+    assert reduced[5] == "16 × 4, 2.0, 0 min on 2 cores of Intel Xeon"
+    assert reduced[6] == f"0, {commit()[:7]}"
+    assert all(len(row) == len(table.head) for row in table.rows)
+    differing = published.ablation("coco", "reduced")
+    assert differing.head[:3] == ["minibatches, time", "settings", "1-NN accuracy"]
+    assert differing.head[3:5] == ["synthesised (real)", "retrieval ratio"]
+    assert differing.head[5:] == ["coverage", "visible keypoints (of real poses)"]
+    rows = [["4 × 8, 0 min", "ema 0.5"], ["16 × 4, 0 min", ""]]
+    assert [row[:2] for row in differing.rows] == rows
+    assert [published._named("augment", v) for v in (True, False)] == ["augment", "no augment"]
+    assert differing.rows[1][2].startswith(f"{found['accuracy']:.1%} [")
+    assert all(len(row) == len(differing.head) for row in differing.rows)
+    both = published.shipped("coco", None)[1:]
+    with monkeypatch.context() as patch:
+        patch.setattr(published, "shipped", lambda *_: both[::-1])
+        assert published.ablation("coco", "reduced").rows == differing.rows
+    own = experiment("reduced", cache)
+    own.run.delete()
+    own.evaluate()
+    assert "1 of the published runs" in published.reproduced(cache)
+    assert "the same figures; accuracies and ratios differ by 0.0000" in published.reproduced(cache)
+    worse = json.loads(own.run.evaluation.read_text()) | {"accuracy": 9.0}
+    own.run.evaluation.write_text(json.dumps(worse))
+    assert "other figures" in published.reproduced(cache)
+    elsewhere = dataclasses.replace(cache, poses_id="other")
+    assert published.reproduced(elsewhere).startswith("None")
+
+
+def test_a_run_whose_poses_are_chosen_stands_below_its_plain_one(cache):
+    series.train_series(["reduced"], cache, "published", device="cpu")
+    plain = release.publish(experiment("reduced", cache).run, cache)
+    settings = json.loads((plain / "config.json").read_text())
+    chosen = {"rejection_epochs": 3.0}
+    for name, changes in (("0", chosen), ("1", chosen | {"epochs": 1.0}), ("2", {"seed": 7})):
+        folder = shutil.copytree(plain, plain.with_name(f"reduced-{name}"))
+        (folder / "config.json").write_text(json.dumps(settings | changes))
+    models = [row[0] for row in published.beside_the_thesis().rows[1:]]
+    assert models == ["WGAN-GP, reduced", *["WGAN-GP, reduced; rejection sampling"] * 2]
+
+
+def test_nothing_is_trained_where_published_runs_are_asked_for(cache):
+    with pytest.raises(InputError, match="No runs of gan, reduced are published for these data"):
+        build._all_finished(["01_data_preparation", "02_gan", "07_reduced"], cache, "published")
+    series.train_series(["gan"], cache, "published", device="cpu")
+    build._all_finished(["02_gan"], cache, "published")
+
+
+def test_the_readme_has_the_table_of_the_published_runs():
+    text = published.README.read_text()
+    assert published.readme(text) == text
+    assert "| **the thesis**: conditional, reduced, warm start | COCO 2017 | 66.7% |" in text
+
+
+# --- a series of trainings --------------------------------------------------------------------
+
+
+def test_parents_are_trained_first(cache):
+    wanted = ["gan", "reduced", "conditional_reduced"]
+    assert series.in_order(["gan", "conditional_reduced", "reduced"], "published") == wanted
+    with pytest.raises(InputError, match="did you mean reduced"):
+        series.in_order(["redused"], "published")
+
+
+def test_a_series_stops_in_time_and_goes_on(cache, monkeypatch, tmp_path):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    step = loop.Trainer.discriminator_step
+
+    def timed(self, *given):
+        now[0] += 1.0
+        return step(self, *given)
+
+    monkeypatch.setattr(loop.Trainer, "discriminator_step", timed)
+    found = series.train_series(NAMES, cache, "published", 20.5 / 60, "cpu", tmp_path / "out")
+    assert found == {
+        "gan": "finished",
+        "reduced": "5 iterations",  # after 16 of gan; the 21st second is over the budget
+        "conditional_reduced": "0 iterations",
+    }
+    assert [path.name.split("-")[0] for path in (tmp_path / "out").iterdir()] == ["gan"]
+    again = series.train_series(NAMES, cache, "published", device="cpu", published=tmp_path / "out")
+    assert set(again.values()) == {"finished"} and len(list((tmp_path / "out").iterdir())) == 3
+    assert experiment("reduced", cache).run.summary["iterations"] == 16
+
+
+def test_all_processes_decide_the_same(monkeypatch):
+    assert distributed.any_says(True) and not distributed.any_says(False)
+    monkeypatch.setattr(distributed, "world", lambda: 3)
+    monkeypatch.setattr(distributed, "total", lambda part: part + 1)  # another one says so
+    assert distributed.any_says(False)
+    monkeypatch.setattr(distributed, "total", lambda part: part)
+    assert not distributed.any_says(False)
+
+
+# --- the compact cache -----------------------------------------------------------------------
+
+
+def test_a_compact_cache_trains_the_same_and_is_smaller(cache, tmp_path):
+    out = tmp_path / "compact.safetensors"
+    size = compact("coco", out)
+    assert size == out.stat().st_size < (paths.CACHE / "coco.safetensors").stat().st_size
+    small = load(out)
+    for own, whole in ((small.train, cache.train), (small.val, cache.val)):
+        assert torch.equal(own.poses, whole.poses) and not own.whole and whole.whole
+        assert len(own.vectors) < len(whole.vectors)
+        assert torch.equal(own.vectors, whole.vectors[whole.pair_rows])
+        for pair in range(len(whole.pair_pose)):
+            assert own.captions_of(pair) == whole.captions_of(pair)
+    assert small.train.keypoints.dtype == cache.train.keypoints.dtype
+    own, whole = experiment("conditional_reduced", small), experiment("conditional_reduced", cache)
+    config = own.config.replace(parent="")
+    losses = []
+    for name, dataset in (("small", small), ("whole", cache)):
+        run = Run(tmp_path / name, config, "conditional_reduced")
+        train(run, dataset, device="cpu")
+        losses.append(run.metrics)
+    assert losses[0] == losses[1]
+    args = ("gan", Config("gan"))
+    assert run_for(*args, small, "published").folder == run_for(*args, cache, "published").folder
+    with pytest.raises(InputError, match="caption_pool=pairs"):
+        Batches(small.train, config.replace(caption_pool="all"), torch.device("cpu"))
+
+
+def test_keypoints_between_pixels_stay_as_they_are():
+    import numpy as np
+
+    from lib.data.compact import _short
+
+    assert _short(np.float32([1, 640, 0])).dtype == np.int16
+    assert _short(np.float32([1.5])).dtype == np.float32
+    assert _short(np.float32([70_000])).dtype == np.float32
+
+
+# --- on the command line ----------------------------------------------------------------------
+
+
+def test_publish_and_compact_from_the_command_line(cache, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(published, "README", tmp_path / "README.md")
+    published.README.write_text(
+        "before\n" + published.MARKS[0] + "x" + published.MARKS[1] + "\nafter"
+    )
+    drawn = []
+    monkeypatch.setattr(published, "pictures", lambda: drawn.append(True))
+    series.train_series(["gan"], cache, "published", device="cpu")
+    name = experiment("gan", cache).run.folder.name
+    cli.app(["publish", name, "--all-poses"], standalone_mode=False)
+    assert (paths.PUBLISHED / name / "README.md").exists() and drawn
+    assert published.measured(published.shipped()[0])["all_poses"]["n_fake"] == len(
+        cache.train.poses
+    )
+    text = published.README.read_text()
+    assert (
+        text.startswith("before\n") and text.endswith("\nafter") and "| GAN | COCO 2017 |" in text
+    )
+    cli.app(["compact", str(tmp_path / "c.safetensors"), "--data", "coco"], standalone_mode=False)
+    assert "MB" in capsys.readouterr().out
+
+
+def test_the_commit_is_git_s_or_what_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("THESIS_COMMIT", "abc")
+    monkeypatch.setattr(paths, "SOURCE", tmp_path)
+    assert commit() == "abc"
+    monkeypatch.delenv("THESIS_COMMIT")
+    assert commit() == ""
+
+
+# --- which runs `make thesis` takes ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ("", "--profile published"),
+        ("FRESH=1", "--profile quick --fresh"),
+        ("FRESH=0", "--profile published"),
+        ("COCO_ZIP=a.zip", '--profile quick --coco-zip "a.zip"'),
+        ("ENCODER=a.bin", '--profile quick --encoder "a.bin"'),
+        ("RUNS=published COCO_ZIP=a.zip", '--profile published --coco-zip "a.zip" --published'),
+        ("PROFILE=paper COCO_ZIP=a.zip", '--profile paper --coco-zip "a.zip"'),
+    ],
+)
+def test_make_takes_published_runs_where_they_can_fit(settings, wanted):
+    command = ["make", "-n", "-o", ".venv/ready", "thesis", *settings.split()]
+    said = subprocess.run(command, cwd=paths.SOURCE, capture_output=True, text=True, check=True)
+    (line,) = [
+        text for text in said.stdout.replace("\\\n", " ").splitlines() if "lib thesis" in text
+    ]
+    assert " ".join(line.split("lib thesis")[1].split()) == wanted

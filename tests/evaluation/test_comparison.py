@@ -1,0 +1,367 @@
+"""The tables of all models: what is read, what is measured, what is left empty."""
+
+import dataclasses
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+
+from lib import paths
+from lib.book.sweep import interval
+from lib.config import LABELS, NOTEBOOKS
+from lib.errors import InputError
+from lib.evaluation import comparison
+from lib.evaluation import measures as metrics
+from lib.evaluation.alignment import Alignment
+from lib.evaluation.comparison import ALIGNMENT, FIDELITY, VARIETY, Comparison, Table, seeds
+from lib.evaluation.measures import Evaluation
+from lib.evaluation.statistics import Estimate
+
+DATA = tiny.dataset()
+NAMES = ("accuracy", "retrieval_ratio", "precision", "recall", "density", "coverage", "copied")
+PAIRED = ("accuracy", "diversity", "visible", "implausible", "retrieval")
+
+
+def measures(value: float = 0.5, n: int = 60, **more: Estimate) -> Evaluation:
+    """An evaluation whose every estimate is ``value``, with and without intervals."""
+    found = {name: Estimate(value, value - 0.1, value + 0.1) for name in NAMES}
+    found |= {f"{name}_fake": Estimate(value, value - 0.1, value + 0.1) for name in PAIRED}
+    found |= {f"{name}_real": Estimate(2 * value) for name in PAIRED}
+    found |= {"frechet": Estimate(value)} | more
+    return Evaluation(found, np.zeros(3), np.zeros(3), torch.zeros(n + 1, 1), torch.zeros(n, 1))
+
+
+def fit(value: float, activity: Estimate | None = None) -> Alignment:
+    same = Estimate(value, value - 0.1, value + 0.1)
+    return Alignment(dict.fromkeys((1, 2, 3), same), same, same, activity)
+
+
+class Models:
+    """An experiment whose models are trained as told: name to evaluation, written or not."""
+
+    profile, dataset = "smoke", DATA
+
+    def __init__(
+        self, folder, trained: dict[str, Evaluation], written: tuple[str, ...] | None = None
+    ):
+        self.folder, self.trained, self.evaluated = folder, trained, []
+        for name in trained:
+            (folder / name).mkdir()
+            if written is None or name in written:
+                text = json.dumps(trained[name].summary())
+                (folder / name / "evaluation.json").write_text(text)
+
+    def other(self, name):
+        if name not in self.trained:
+            raise InputError(f"There is no finished run of {name!r}.")
+        return SimpleNamespace(evaluation=self.folder / name / "evaluation.json")
+
+    def evaluate(self, name):
+        self.evaluated.append(name)
+        return self.trained[name]
+
+
+@pytest.fixture
+def ends(monkeypatch):
+    """What the measures say of real and mean poses; the calls that asked for it."""
+    calls = []
+
+    def references(dataset, poses):
+        calls.append((dataset, poses))
+        return {"real poses, held out": measures(0.9, 30), "mean pose": measures(0.1, 30)}
+
+    def alignments(dataset):
+        calls.append(dataset)
+        return {"real poses": fit(0.9), "mean pose": fit(0.1)}
+
+    monkeypatch.setattr(metrics, "references", references)
+    monkeypatch.setattr(metrics, "alignments", alignments)
+    return calls
+
+
+def cells(table: Table) -> dict[str, list[str]]:
+    """The other cells of each row by its first."""
+    return {row[0]: row[1:] for row in table.rows}
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def test_a_table_is_markdown():
+    table = Table(["", "a", "b"], [["one", "1", ""], ["two", "2", "3"]])
+    assert (
+        table._repr_markdown_()
+        == "|  | a | b |\n| --- | --- | --- |\n| one | 1 |  |\n| two | 2 | 3 |"
+    )
+
+
+def test_every_label_is_that_of_an_experiment_and_the_thesis_s_order_is_kept():
+    assert set(LABELS) == set(NOTEBOOKS) - {"conditional_gan"}  # which the thesis does not have
+    assert len(set(LABELS.values())) == len(LABELS)
+    assert list(LABELS)[:4] == ["gan", "wgan", "wgan_gp", "reduced"]
+    assert all(name.startswith("conditional") for name in list(LABELS)[4:])
+    assert comparison.CONDITIONAL == list(LABELS)[4:]
+
+
+def test_every_cell_by_hand():
+    found = measures().estimates | {
+        "accuracy": Estimate(0.6251, 0.6, 0.65),
+        "accuracy_fake": Estimate(0.37, 0.3, 0.4),
+        "accuracy_real": Estimate(0.8802, 0.8, 0.9),
+        "retrieval_ratio": Estimate(1.0416, 1, 1.1),
+        "density": Estimate(0.987, 0.9, 1.1),
+        "diversity_fake": Estimate(123.4),
+        "diversity_real": Estimate(150.6),
+        "visible_fake": Estimate(12.34, 12, 13),
+        "visible_real": Estimate(14.06, 14, 15),
+        "implausible_fake": Estimate(0.031, 0.02, 0.04),
+        "frechet": Estimate(1.234),
+        "copied": Estimate(0.0123, 0.01, 0.02),
+        "precision": Estimate(0.7, 0.6, 0.8),
+        "recall": Estimate(0.3, 0.2, 0.4),
+        "coverage": Estimate(0.4, 0.3, 0.5),
+        "r_precision_1": Estimate(0.1, 0.05, 0.15),
+        "r_precision_2": Estimate(0.2),
+        "r_precision_3": Estimate(0.3),
+        "distance_own": Estimate(99.6, 90, 110),
+        "distance_shuffled": Estimate(160.4),
+        "activity_accuracy": Estimate(0.5),
+    }
+    assert [show(found) for _, show in FIDELITY] == [
+        "62.5% [60.0%, 65.0%]",
+        "37% (88%)",
+        "1.042 [1.000, 1.100]",
+        "70.0% [60.0%, 80.0%]",
+        "30.0% [20.0%, 40.0%]",
+        "0.99 [0.90, 1.10]",
+        "40.0% [30.0%, 50.0%]",
+    ]
+    assert [show(found) for _, show in VARIETY] == [
+        "1.23",
+        "123 (151)",
+        "12.3 (14.1)",
+        "3.1% [2.0%, 4.0%]",
+        "1.2% [1.0%, 2.0%]",
+    ]
+    assert [show(found) for _, show in ALIGNMENT] == [
+        "10.0% [5.0%, 15.0%]",
+        "20.0%",
+        "30.0%",
+        "100 [90, 110]",
+        "160",
+        "50.0%",
+    ]
+
+
+def test_what_was_not_measured_is_an_empty_cell():
+    for _, show in (*FIDELITY, *VARIETY, *ALIGNMENT):
+        assert show({}) == ""
+
+
+# --- all models -------------------------------------------------------------------------------
+
+
+def test_what_was_evaluated_is_read(tmp_path):
+    models = Models(tmp_path, {"gan": measures(0.7), "conditional_full": measures(0.6, n=50)})
+    found = Comparison(models)
+    assert models.evaluated == []
+    assert list(found.models) == ["gan", "conditional_full"]  # others are not trained
+    assert found.sizes == {"gan": 60, "conditional_full": 50}
+    assert found.models["gan"]["accuracy"].value == 0.7
+
+
+def test_what_was_not_evaluated_is_evaluated_and_need_not_be_written(tmp_path):
+    trained = {name: measures(0.5 + n / 100) for n, name in enumerate(LABELS)}
+    models = Models(tmp_path, trained, written=("gan", "reduced"))
+    found = Comparison(models)
+    assert models.evaluated == [name for name in LABELS if name not in ("gan", "reduced")]
+    assert list(found.models) == list(LABELS)
+    for name, own in trained.items():
+        assert found.models[name]["accuracy"] == own.estimates["accuracy"]
+
+
+def test_other_errors_are_not_taken_for_a_model_that_is_missing(tmp_path):
+    def unreadable(name):
+        raise PermissionError(name)
+
+    models = Models(tmp_path, {"gan": measures()})
+    models.other = unreadable
+    with pytest.raises(PermissionError):
+        Comparison(models)
+
+
+def test_rows_are_models_in_the_thesis_s_order_and_then_the_ends_of_the_scale(tmp_path, ends):
+    trained = {"conditional_full": measures(0.6, n=1234), "gan": measures(0.7)}
+    table = Comparison(Models(tmp_path, trained)).unconditional(FIDELITY)
+    assert table.head == ["", "poses", *(title for title, _ in FIDELITY)]
+    assert [row[:3] for row in table.rows] == [
+        ["GAN", "60", "70.0% [60.0%, 80.0%]"],
+        ["conditional, full, warm start", "1,234", "60.0% [50.0%, 70.0%]"],
+        ["*real poses, held out*", "30", "90.0% [80.0%, 100.0%]"],
+        ["*mean pose*", "30", "10.0% [0.0%, 20.0%]"],
+    ]
+    assert {len(row) for row in table.rows} == {len(table.head)}
+
+
+def test_the_ends_of_the_scale_are_measured_once_at_the_size_of_the_profile(tmp_path, ends):
+    found = Comparison(Models(tmp_path, {"gan": measures()}))
+    assert ends == []  # only for a table
+    first, second = found.unconditional(FIDELITY), found.unconditional(VARIETY)
+    assert ends == [(DATA, 60)]
+    assert first.head[1] == second.head[1] == "poses"
+    assert cells(second)["*mean pose*"][1] == "0.10"
+
+
+def test_alignment_shows_conditional_models_and_answers_without_one(tmp_path, ends):
+    fits = fit(0.4).summary()
+    trained = {"gan": measures(), "conditional_random": measures(**fits)}
+    table = Comparison(Models(tmp_path, trained)).alignment()
+    assert [row[0] for row in table.rows] == [
+        "conditional, reduced, random start",
+        "*real poses*",
+        "*mean pose*",
+    ]
+    assert table.head == ["", *(title for title, _ in ALIGNMENT[:-1])]  # no activities
+    assert cells(table)["conditional, reduced, random start"][0] == "40.0% [30.0%, 50.0%]"
+    assert cells(table)["*mean pose*"][0] == "10.0% [0.0%, 20.0%]"
+    assert ends == [DATA]
+
+
+def test_alignment_shows_activities_where_any_row_has_them(tmp_path, ends):
+    fits = fit(0.4, activity=Estimate(0.25)).summary()
+    table = Comparison(Models(tmp_path, {"conditional_full": measures(**fits)})).alignment()
+    assert table.head == ["", *(title for title, _ in ALIGNMENT)]
+    assert [row[-1] for row in table.rows] == ["25.0%", "", ""]
+
+
+def test_without_any_model_the_tables_show_the_ends_of_the_scale(tmp_path, ends):
+    found = Comparison(Models(tmp_path, {}))
+    assert found.models == {} and found.sizes == {}
+    fidelity = found.unconditional(FIDELITY)
+    assert [row[0] for row in fidelity.rows] == ["*real poses, held out*", "*mean pose*"]
+    assert [row[0] for row in found.alignment().rows] == ["*real poses*", "*mean pose*"]
+    assert found.beside_the_thesis() == (
+        "The model that the thesis measures has not been trained here."
+    )
+
+
+# --- beside the thesis ------------------------------------------------------------------------
+
+
+def beside(folder, accuracy, ratio, size=17_326, source="coco") -> str:
+    own = {"accuracy": Estimate(accuracy, 0.1, 0.9), "retrieval_ratio": Estimate(ratio, 1, 2)}
+    models = Models(folder, {"conditional_full": measures(), "conditional_reduced": measures()})
+    found = Comparison(models)
+    found.models["conditional_reduced"] |= own
+    found.sizes["conditional_reduced"] = size
+    models.dataset = dataclasses.replace(DATA, source=source)
+    return found.beside_the_thesis()
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "ratio", "finding"),
+    [
+        (0.667, 1.041, "no worse"),
+        (0.6, 1.0, "no worse"),
+        (0.4, 0.9, "no worse"),
+        (0.668, 1.0, "worse"),
+        (0.6, 1.042, "worse"),  # in one of the two
+        (0.3, 1.0, "worse"),  # memorised
+    ],
+)
+def test_beside_the_thesis_both_numbers_count(tmp_path, accuracy, ratio, finding):
+    assert beside(tmp_path, accuracy, ratio) == (
+        f"Here they are {accuracy:.1%} [10.0%, 90.0%] and {ratio:.3f} [1.000, 2.000], on 17,326 "
+        f"poses of the same kind, which is {finding}."
+    )
+
+
+@pytest.mark.parametrize(("size", "source"), [(17_325, "coco"), (17_326, "sample"), (60, "sample")])
+def test_other_sizes_and_data_are_not_comparable(tmp_path, size, source):
+    assert beside(tmp_path, 0.6, 1.0, size, source) == (
+        f"Here they are 60.0% [10.0%, 90.0%] and 1.000 [1.000, 2.000], on {size:,} poses: not "
+        "comparable, as the thesis measured on 17,326 poses of COCO."
+    )
+
+
+def test_the_thesis_s_numbers_are_those_of_the_notebook():
+    text = (paths.NOTEBOOKS / "10_evaluation.ipynb").read_text()
+    accuracy, ratio, size = comparison.THESIS.values()
+    for number in (f"{accuracy:.1%}", f" = {ratio:.3f}, ", f"{size:,} poses of each kind"):
+        assert number in text
+
+
+# --- estimates --------------------------------------------------------------------------------
+
+
+def test_estimates_are_read_as_they_were_written():
+    written = measures(0.3, 7, frechet=Estimate(math.pi), **fit(1 / 3, Estimate(0.25)).summary())
+    read = comparison.read_estimates(json.loads(json.dumps(written.summary())))
+    sizes = {"n_real": 8, "n_fake": 7, "n_val": 3}
+    assert read.keys() == written.estimates.keys() | sizes.keys()
+    for name, estimate in written.estimates.items():
+        assert read[name].value == estimate.value
+        for end in ("low", "high"):
+            a, b = getattr(read[name], end), getattr(estimate, end)
+            assert a == b or (math.isnan(a) and math.isnan(b))
+    assert {name: read[name].value for name in sizes} == sizes
+
+
+# --- seeds ------------------------------------------------------------------------------------
+
+
+def write_sweep(name: str, **columns: list) -> None:
+    folder = paths.SWEEPS / name
+    folder.mkdir(parents=True)
+    pd.DataFrame(columns).to_csv(folder / "table.csv", index=False)
+
+
+MEASURES = {"accuracy": ".1%", "retrieval_ratio": ".3f"}
+
+
+def test_means_over_seeds_have_the_interval_of_the_sweep(home):
+    accuracy, ratio = [0.6, 0.7, 0.65], [1.02, 1.04, 1.1]
+    empty = [None] * 3
+    write_sweep("warm", seed=[0, 1, 2], accuracy=accuracy, retrieval_ratio=ratio, failed=empty)
+    table = seeds({"warm": "reduced, warm"}, MEASURES)
+    assert table.head == ["", "seeds", "accuracy", "retrieval_ratio"]
+    mean, low, high, _ = interval(pd.Series(accuracy))
+    expected = f"{mean:.1%} [{low:.1%}, {high:.1%}]"
+    mean, low, high, _ = interval(pd.Series(ratio))
+    assert table.rows == [
+        ["reduced, warm", "3", expected, f"{mean:.3f} [{low:.3f}, {high:.3f}]"],
+    ]
+
+
+def test_a_sweep_that_was_not_made_says_so_in_its_place(home):
+    one = {"accuracy": [0.5], "retrieval_ratio": [1.0], "failed": [None]}
+    write_sweep("warm", seed=[0], **one)
+    table = seeds({"full": "full", "warm": "warm", "random": "random"}, MEASURES)
+    assert table.rows == [
+        ["full", "not made yet", "", ""],
+        ["warm", "1", "50.0%", "1.000"],  # a single run has no interval
+        ["random", "not made yet", "", ""],
+    ]
+
+
+def test_failed_runs_do_not_count(home):
+    failed = ["", "out of memory", "", ""]
+    values = [0.6, None, 0.7, 0.8]
+    write_sweep("warm", seed=range(4), accuracy=values, retrieval_ratio=values, failed=failed)
+    (row,) = seeds({"warm": "warm"}, {"accuracy": ".3f"}).rows
+    mean, low, high, _ = interval(pd.Series([0.6, 0.7, 0.8]))
+    assert row == ["warm", "3", f"{mean:.3f} [{low:.3f}, {high:.3f}]"]
+
+
+def test_a_measure_that_a_sweep_lacks_is_an_empty_cell(home):
+    write_sweep("older", seed=[0, 1], accuracy=[0.5, 0.5], failed=["", ""])
+    (row,) = seeds({"older": "older"}, MEASURES).rows
+    assert row == ["older", "2", "50.0% [50.0%, 50.0%]", ""]
+    write_sweep("failed", seed=[0, 1], accuracy=[None, None], failed=["no", "no"])
+    (row,) = seeds({"failed": "failed"}, MEASURES).rows
+    assert row == ["failed", "0", "", ""]

@@ -1,0 +1,186 @@
+"""Steps in other ways than one by one: compiled in part, or recorded as on a GPU."""
+
+import copy
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+import tiny
+import torch
+
+from lib.errors import InputError
+from lib.losses import ALGORITHMS
+from lib.models.tables import Discriminator
+from lib.models.weights import initialise
+from lib.training import distributed, loop, steps
+from lib.training.loop import Trainer, load_optimizer, optimizer_for
+from lib.training.minibatches import Batches
+from lib.training.steps import WARM_UP, CapturedSteps, Steps, steps_for
+
+CPU = torch.device("cpu")
+ITERATIONS = 14  # of 4, 4 and 2 poses a pass; a G step after every second
+
+
+@pytest.fixture
+def words(monkeypatch):
+    """Sets THESIS_STEPS on a machine that is said to have a GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    return lambda text: monkeypatch.setenv("THESIS_STEPS", text)
+
+
+def trained(algorithm: str, kind: Callable[..., Steps]) -> tuple[list, list, Steps]:
+    """Losses and weights of a training; the poses are those of three iterations a pass."""
+    config = tiny.config(algorithm)
+    trainer = Trainer(config, CPU, torch.Generator().manual_seed(0))
+    trainer.initialise(None)
+    made = kind(trainer, Batches(tiny.split(10), config, CPU))
+    found = []
+    for iteration in range(ITERATIONS):
+        found.append(made.discriminator(made.batches.indices(iteration)))
+        if (iteration + 1) % config.k == 0:
+            found.append(made.generator())
+    return found, [*trainer.G.parameters(), *trainer.D.parameters()], made
+
+
+class Tape:
+    """Stands for CUDA graphs on a processor: recording leaves no trace, replaying works on the
+    tensors that recording left."""
+
+    def __init__(self):
+        self.recorded, self.replayed, self.aside = 0, 0, 0
+
+    def steps(self, trainer, batches) -> CapturedSteps:
+        self.made = CapturedSteps(trainer, batches)
+        return self.made
+
+    def record(self, step, generator):
+        made, trainer = self.made, self.made.trainer
+        assert generator is trainer.generator
+        parts = (trainer.G, trainer.D, trainer.optimizer_g, trainer.optimizer_d)
+        kept = [copy.deepcopy(part.state_dict()) for part in parts]
+        random = generator.get_state()
+        loss, batch = step(), made.batch
+        for part, state in zip(parts, kept, strict=True):
+            part.load_state_dict(state)
+        generator.set_state(random)
+        self.recorded += 1
+
+        def replay():
+            self.replayed += 1
+            before = made.batch
+            loss.copy_(step())
+            for name in ("x", "h", "h_hat"):
+                if (static := getattr(batch, name)) is not None:
+                    static.copy_(getattr(made.batch, name))
+            made.batch = before  # a graph runs kernels, no Python
+            return loss.clone()
+
+        return replay
+
+    def run_aside(self, step):
+        self.aside += 1
+        return step()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_recorded_steps_train_as_others_do(algorithm, monkeypatch):
+    wanted, weights, _ = trained(algorithm, Steps)
+    tape = Tape()
+    monkeypatch.setattr(steps, "record", tape.record)
+    monkeypatch.setattr(steps, "aside", tape.run_aside)
+    found, same, made = trained(algorithm, tape.steps)
+    torch.testing.assert_close(torch.stack(found), torch.stack(wanted), rtol=0, atol=0)
+    assert all(torch.equal(a, b) for a, b in zip(weights, same, strict=True))
+    assert tape.recorded == 2 and tape.aside == 2 * WARM_UP
+    whole = sum(len(made.batches.indices(i)) == 4 for i in range(ITERATIONS))
+    after_whole = sum(len(made.batches.indices(i)) == 4 for i in range(1, ITERATIONS, 2))
+    assert tape.replayed == whole + after_whole - 2 * WARM_UP > 4
+
+
+@pytest.mark.parametrize("name", ["wgan_gp", "conditional_wgan_lp"])
+def test_the_compiled_penalty_has_the_gradients_of_the_other(name, monkeypatch):
+    """Traced through both derivatives; the kernels are those of the processor, not fused."""
+    compiling = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f, **o: compiling(f, backend="aot_eager", **o))
+    algorithm = ALGORITHMS[name]
+    D = Discriminator(algorithm.conditional, False, False, tiny.FEATURES)
+    source = torch.Generator().manual_seed(0)
+    initialise(D, source, "he")
+    D.score[0].weight.data *= 50  # gradients steep enough for the one-sided penalty
+    x, fake = torch.rand(2, 4, 17, 64, 64, generator=source)
+    h = 5 * torch.randn(4, 300, generator=source) if algorithm.conditional else None
+    epsilon = torch.rand(4, generator=source)
+    found = []
+    for penalty in (algorithm.penalty, steps.compiled(algorithm.penalty)):
+        D.zero_grad()
+        value = penalty(D, x, fake, h, epsilon)
+        value.backward()
+        found.append([value.detach(), *(p.grad for p in D.parameters() if p.grad is not None)])
+    assert len(found[0]) == len(found[1]) > 6 and found[0][0] > 0
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_only_training_minibatches_of_the_usual_size_are_compiled(words, monkeypatch):
+    words("compiled")
+    sizes = []
+
+    def compiled(penalty):
+        return lambda D, x, *rest: sizes.append(len(x)) or penalty(D, x, *rest)
+
+    monkeypatch.setattr(loop, "compiled", compiled)
+    config = tiny.config("wgan_gp")
+    trainer = Trainer(config, CPU, torch.Generator().manual_seed(0))
+    trainer.initialise(None)
+    made = steps_for(trainer, Batches(tiny.split(10), config, CPU))
+    assert type(made) is Steps
+    for iteration in range(3):
+        made.discriminator(made.batches.indices(iteration))
+    trainer.validate(Batches(tiny.split(8), config, CPU, training=False), seed=0)
+    assert sizes == [4, 4]
+
+
+def test_the_words_of_the_switch(words, monkeypatch):
+    batches = SimpleNamespace(config=tiny.config(), device=CPU)
+    for text, wanted in (("", set()), ("captured compiled", {"captured", "compiled"})):
+        words(text)
+        assert steps.chosen() == wanted
+        assert type(steps_for(None, batches)) is (CapturedSteps if wanted else Steps)
+    words("capturd")
+    with pytest.raises(InputError, match="'capturd'.*captured"):
+        steps.chosen()
+    words("captured")
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    with pytest.raises(InputError, match="single process"):
+        steps.chosen()
+    monkeypatch.undo()
+    monkeypatch.setenv("THESIS_STEPS", "captured")
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="needs a GPU"):
+            steps.chosen()
+
+
+@pytest.mark.parametrize("algorithm", ["wgan", "wgan_gp"])
+def test_optimisers_that_are_recorded_and_their_checkpoints(algorithm, words):
+    """The count of steps lies on the GPU for one that is recorded, whatever wrote it."""
+    config, layer = tiny.config(algorithm), torch.nn.Linear(2, 2)
+    plain = optimizer_for(config, layer)
+    assert plain.defaults["capturable"] is False
+    layer(torch.ones(1, 2)).sum().backward()
+    plain.step()
+    words("captured")
+    other = optimizer_for(config, layer)
+    assert other.defaults["capturable"] is True
+    load_optimizer(other, plain.state_dict())
+    assert other.param_groups[0]["capturable"] is True
+    assert other.param_groups[0]["lr"] == config.learning_rate
+    assert [s["step"].item() for s in other.state_dict()["state"].values()] == [1, 1]
+
+
+def test_a_gpu_records_the_same(words, monkeypatch):
+    """On a GPU only: bench/gpu.py does the same at full width, with timings."""
+    monkeypatch.undo()
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here: recorded steps are checked by python -m bench.gpu where one is")
+    from bench.gpu import difference
+
+    assert difference(tiny.config("wgan_gp"), tiny.split(10), "captured") < 1e-3
