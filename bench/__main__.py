@@ -15,10 +15,9 @@ import typer
 
 from bench.measure import EXPERIMENTS
 from lib import paths
-from lib.book.build import ALLOCATOR
+from lib.book.execute import ALLOCATOR
+from lib.device import device_for, hardware
 from lib.study import prepare_for
-from lib.training.distributed import device_for
-from lib.training.runs import hardware
 
 WIDTHS = {"full": 1.0, "reduced": 0.5, "quarter": 0.25}
 NEIGHBOURS = (8_000, 34_652, 232_042)

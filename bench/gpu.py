@@ -18,11 +18,10 @@ from torch.profiler import ProfilerActivity, profile
 from bench.measure import peak, step
 from lib.config import LABELS, Config, config_for
 from lib.data.cache import Split, load
-from lib.training.distributed import device_for
-from lib.training.loop import Trainer
+from lib.device import device_for, hardware
 from lib.training.minibatches import Batches
-from lib.training.runs import hardware
 from lib.training.steps import steps_for
+from lib.training.trainer import Trainer
 
 SEVEN = {  # experiment to the poses of an epoch, with COCO's own archive (4.1, 4.3)
     name: 17_326 if name.startswith("conditional") else 116_021 for name in LABELS

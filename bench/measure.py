@@ -17,11 +17,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench import plain
 from lib.config import Config, config_for
 from lib.data.cache import Split, load
+from lib.device import device_for
 from lib.evaluation.neighbours import leave_one_out_accuracy
-from lib.training.distributed import device_for
-from lib.training.loop import Trainer
 from lib.training.minibatches import Batches
 from lib.training.steps import WARM_UP, chosen, steps_for
+from lib.training.trainer import Trainer
 
 EXPERIMENTS = {  # the thesis's settings of each algorithm, from profile paper
     "gan": "gan",

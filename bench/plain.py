@@ -5,6 +5,7 @@ by channel, and a DataLoader over it. Networks and losses are the project's own,
 ReLU. Nothing outside this folder uses this module.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -18,8 +19,8 @@ from lib.data.cache import Split
 from lib.data.skeleton import FLIP
 from lib.losses import ALGORITHMS
 from lib.models import tables
-from lib.training.loop import Trainer
 from lib.training.minibatches import Batch
+from lib.training.trainer import Trainer
 
 GRID_Y, GRID_X = np.mgrid[:64, :64].astype(np.float32)
 
@@ -65,8 +66,7 @@ class Poses(Dataset):
         first, count = int(self.split.pair_first[i]), int(self.split.pair_count[i])
         own = first + self.random.integers(count)
         other = self.random.integers(len(self.split.vectors))
-        vectors, scale = self.split.vectors, self.config.caption_scale
-        return x, vectors[own] * scale, vectors[other] * scale
+        return x, *(self.config.scaled(self.split.vectors[row]) for row in (own, other))
 
 
 def minibatches(split: Split, config: Config, workers: int = 2) -> Iterator[Batch]:
@@ -94,7 +94,8 @@ class PlainTrainer(Trainer):
     """The project's steps on networks in the default memory order, with torch's leaky ReLU."""
 
     def __post_init__(self):
-        kept, tables.LeakyReLU = tables.LeakyReLU, nn.LeakyReLU
+        kept = tables.LeakyReLU
+        tables.LeakyReLU = functools.partial(nn.LeakyReLU, kept().negative_slope)
         try:
             super().__post_init__()
         finally:

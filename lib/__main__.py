@@ -1,7 +1,6 @@
 """``python -m lib COMMAND``: the notebooks' functions from a command line."""
 
 import json
-import os
 import sys
 import tomllib
 from pathlib import Path
@@ -77,16 +76,21 @@ def train(
     Settings are those of the class lib.config.Config: epochs, seed, features, k, lambda_,
     learning_rate, batch_size, parent, ...
     """
-    from lib.study import train_run
+    from lib.config import config_for
+    from lib.study import Study
+    from lib.training import distributed
 
     # Algorithm 5 without a parent: the experiment that starts from random weights.
     name = {"conditional_wgan_lp": "conditional_random"}.get(algorithm, algorithm)
     settings = dict(map(_setting, changes))
     for key in settings.keys() & {"name", "profile", "data", "device", "fresh"}:
         raise InputError(f"{key} is not a setting: give it as an option or argument of its own.")
-    folder = train_run(name, profile, data, device, fresh, **settings).folder
-    if os.environ.get("RANK", "0") == "0":  # torchrun's number of this process
-        print(folder)
+    config_for(name, profile).replace(**settings)  # a wrong one is refused before data are loaded
+    study = Study(profile, data)
+    with distributed.joined():
+        folder = study.train(name, fresh=fresh, device=device, **settings).folder
+        if not distributed.rank():
+            print(folder)
 
 
 @app.command()
@@ -124,15 +128,14 @@ def pose(
 
     from lib import figures
     from lib.data import captions as text
-    from lib.data.cache import load
     from lib.models.synthesis import caption_grid
-    from lib.training.runs import finished_run
+    from lib.study import Study
 
     if not text.clean(sentence):
         raise InputError("The sentence has no words: say what the person does.")
-    dataset = load(data)
-    run = finished_run("conditional_reduced", dataset, profile)
-    h = torch.from_numpy(text.encode(dataset.encoder(), [sentence])) * run.config.caption_scale
+    study = Study(profile, data)
+    run = study.finished("conditional_reduced")
+    h = run.h(torch.from_numpy(text.encode(study.dataset.encoder(), [sentence])))
     poses = caption_grid(run.generator(), h, rows=number, seed=seed)[:, 0]
     try:
         figures.pose_grid(poses).savefig(out)
@@ -170,13 +173,13 @@ def questionnaire_make(
     The page is one file, works without a network, on a phone too, and saves answers as a file.
     """
     from lib import paths
-    from lib.data.cache import load
     from lib.questionnaire.page import make
-    from lib.training.runs import Run, finished_run
+    from lib.study import Study
+    from lib.training.runs import Run
 
-    dataset = load(data)
-    chosen = Run.open(run) if run else finished_run("conditional_reduced", dataset, profile)
-    page, key = make(chosen, dataset, out, questions, seed, raw)
+    study = Study(profile, data)
+    chosen = Run.open(run) if run else study.finished("conditional_reduced")
+    page, key = make(chosen, study.dataset, out, questions, seed, raw)
     print(f"{paths.shown(page)}: send this to people, or put it online.")
     print(f"{paths.shown(key)}: the key; do not send this.")
     print(f"{paths.shown(page.parent / 'answers')}: put the files that come back here.")

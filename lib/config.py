@@ -1,4 +1,4 @@
-"""Settings of a training, the profiles that give them, and the identity they make.
+"""Settings of a run, the profiles that give them, and the identity they make.
 
 A profile is a TOML file in ``profiles/``: its table ``[training]`` holds for all experiments,
 ``[training.NAME]`` for one, and the other tables are for data and evaluation.
@@ -6,28 +6,22 @@ A profile is a TOML file in ``profiles/``: its table ``[training]`` holds for al
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import math
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
+
+import torch
 
 from lib import paths
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
+from lib.notebooks import NOTEBOOKS
 
-# Each experiment, and the notebook that runs it.
-NOTEBOOKS = {
-    "gan": "02_gan",
-    "wgan": "03_wgan",
-    "wgan_gp": "04_wgan_gp",
-    "conditional_full": "06_conditional_full",
-    "reduced": "07_reduced",
-    "conditional_reduced": "08_conditional_reduced",
-    "conditional_random": "09_conditional_random",
-    "conditional_gan": "11_conditional_gan",
-}
 LABELS = {  # those of the thesis, in its order, as tables call them
     "gan": "GAN",
     "wgan": "WGAN",
@@ -38,108 +32,115 @@ LABELS = {  # those of the thesis, in its order, as tables call them
     "conditional_random": "conditional, reduced, random start",
 }
 
-CHOICES = {
-    "networks": ("heatmaps", "keypoints"),
-    "initialisation": ("normal", "he"),
-    "precision": ("fp32", "bf16"),
-    "caption_pool": ("all", "pairs"),
-}
-LIMITS = (("features", 8), ("narrowest", 4_096), ("batch_size", 65_536), ("epochs", 1_000_000))
+Rule = tuple[
+    str, Callable[[Any], bool]
+]  # how a sentence goes on after "must", and whether it holds
+POSITIVE: Rule = "be larger than 0", lambda value: value > 0
+NOT_NEGATIVE: Rule = "not be less than 0", lambda value: value >= 0
+SHARE: Rule = "be from 0 to 1", lambda value: 0 <= value <= 1
+BELOW_1: Rule = "be at least 0 and below 1", lambda value: 0 <= value < 1
+ANY: Rule = "all algorithms", lambda algorithm: True
+CONDITIONAL: Rule = "conditional algorithms", lambda algorithm: algorithm.conditional
+PENALISED: Rule = (
+    "unconditional algorithms with a penalty",
+    lambda algorithm: bool(algorithm.penalty) and not algorithm.conditional,
+)
+
+
+def at_most(limit: int) -> Rule:
+    return f"be at most {limit:,}", lambda value: value <= limit
+
+
+def below(limit: int) -> Rule:
+    return f"be below {limit}", lambda value: value < limit
+
+
+def one_of(*names: str) -> Rule:
+    return f"be {' or '.join(names)}", lambda value: value in names
+
+
+def setting(default: Any, meaning: str, *rules: Rule, of: Rule = ANY, beyond: bool = False) -> Any:
+    """A field of :class:`Config`.
+
+    Args:
+        default: the value where nothing is said.
+        meaning: one line, with the unit.
+        rules: what the value must be, or each number of a list.
+        of: the algorithms that may have another value than the default.
+        beyond: whether the thesis does not have it.
+    """
+    metadata = {"meaning": meaning, "rules": rules, "of": of, "beyond": beyond}
+    return field(default=default, metadata=metadata)
+
+
+option = functools.partial(setting, beyond=True)
 
 
 @dataclass(frozen=True)
 class Config:
-    """All that determines a training's result, beside its data and its parent's weights."""
+    """All that determines the result of a run, besides its data and its parent's weights."""
 
     algorithm: str  # a key of lib.losses.ALGORITHMS
-    seed: int = 0
-    features: float = 1.0  # width of G and D relative to Tables 1 to 4
-    networks: str = "heatmaps"  # what G makes and D reads; "keypoints": lib.beyond.keypoints
-    narrowest: int = 1  # channels that every layer of G and D has at least
-    k: int = 1  # D steps before each G step
-    c: float = 0.01  # D's parameters are clamped to [-c, c] (WGAN)
-    lambda_: float = 10.0  # weight of the penalty in D's loss
-    alpha: float = 1.0  # weight of mismatching captions in D's loss, equation 8
-    beta: float = 0.5  # interpolation of two encodings, equation 7
-    learning_rate: float = 5.0e-4  # of both networks
-    rate_g: float = 1.0  # factor of learning_rate for G
-    momenta: tuple[float, ...] = (0.5, 0.999)  # first and second, of Adam
-    smoothing: float = 0.99  # of RMSProp (WGAN)
-    batch_size: int = 128  # m, poses a minibatch
-    epochs: float = 50.0  # length of the training
-    epoch_size: int = 0  # poses in an epoch; 0: all training poses once, as in the thesis
-    snapshots: tuple[float, ...] = ()  # epochs after which G is kept
-    augment: bool = True  # flip and rotate real poses (3.2)
-    caption_scale: float = 30.0  # an encoding is multiplied by this for the networks (4.3)
-    caption_pool: str = "all"  # from which h^ and h~ are drawn: "all" captions, or those of "pairs"
-    initialisation: str = "normal"  # or "he", see lib.models.weights.initialise
-    precision: str = "fp32"  # or "bf16", see lib.training.loop.Trainer
-    zero_background: bool = (
-        False  # D sees an empty heatmap as 0, see lib.models.tables.Discriminator
+    seed: int = setting(0, "of weights, noise and the order of poses", NOT_NEGATIVE, below(1 << 32))
+    features: float = setting(
+        1.0, "width of G and D relative to Tables 1 to 4", POSITIVE, at_most(8)
     )
-    projection: bool = False  # D projects poses onto captions, see lib.models.tables.Discriminator
-    ema: float = 0.0  # decay of the average of G's weights that is kept instead of them; 0: none
-    rate_decay: float = 0.0  # share of the training, at its end, in which learning_rate falls to 0
-    rate_decay_g: float = 0.0  # the same for G's share of it; 0: as rate_decay
-    rejection_epochs: float = (
-        0.0  # then D alone learns to choose among poses, see lib.beyond.rejection
+    k: int = setting(1, "D steps before each G step", POSITIVE)
+    c: float = setting(0.01, "D's parameters are clamped to [-c, c] (WGAN)", POSITIVE)
+    lambda_: float = setting(10.0, "weight of the penalty in D's loss", NOT_NEGATIVE)
+    alpha: float = setting(1.0, "weight of mismatching captions, equation 8", NOT_NEGATIVE)
+    beta: float = setting(0.5, "interpolation of two encodings, equation 7", SHARE)
+    learning_rate: float = setting(5.0e-4, "of both networks", POSITIVE)
+    momenta: tuple[float, ...] = setting((0.5, 0.999), "first and second, of Adam", BELOW_1)
+    smoothing: float = setting(0.99, "of RMSProp (WGAN)", BELOW_1)
+    batch_size: int = setting(128, "m, poses in a minibatch", POSITIVE, at_most(65_536))
+    epochs: float = setting(50.0, "length of the run", POSITIVE, at_most(1_000_000))
+    snapshots: tuple[float, ...] = setting((), "epochs after which G is kept", POSITIVE)
+    augment: bool = setting(True, "flip and rotate real poses (3.2)")
+    caption_scale: float = setting(30.0, "an encoding is multiplied by this (4.3)")
+    precision: str = setting(
+        "fp32", "of the networks, see lib.training.trainer", one_of("fp32", "bf16")
     )
-    parent: str = ""  # experiment whose trained networks are the warm start (4.3)
+    parent: str = setting("", "experiment whose networks are the warm start (4.3)")
+
+    # Beyond the thesis (lib.beyond): off by default.
+    epoch_size: int = option(0, "poses in an epoch; 0: every training pose once", NOT_NEGATIVE)
+    networks: str = option("heatmaps", "what G makes and D reads", one_of("heatmaps", "keypoints"))
+    initialisation: str = option("normal", "N(0, 0.02^2), or He et al.'s", one_of("normal", "he"))
+    caption_pool: str = option(
+        "all", "mismatching captions are from all, or from the pairs'", one_of("all", "pairs")
+    )
+    projection: bool = option(False, "D projects poses onto captions", of=CONDITIONAL)
+    rate_g: float = option(1.0, "G's learning rate relative to D's", POSITIVE)
+    rate_decay: float = option(0.0, "share of the run, at its end, in which rates fall to 0", SHARE)
+    rate_decay_g: float = option(0.0, "the same for G; 0: as rate_decay", SHARE)
+    ema: float = option(0.0, "decay of the average of G's weights; 0: no average", BELOW_1)
+    rejection_epochs: float = option(
+        0.0, "then D alone learns to choose among poses", NOT_NEGATIVE, of=PENALISED
+    )
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = _checked(field.name, getattr(self, field.name), field.type)
-            object.__setattr__(self, field.name, value)
         if self.algorithm not in ALGORITHMS:
             raise InputError(
                 f"algorithm = {self.algorithm!r} is not known; it is one of "
                 f"{', '.join(ALGORITHMS)}."
             )
-        if self.projection and not ALGORITHMS[self.algorithm].conditional:
-            raise InputError(f"projection is for conditional algorithms, not for {self.algorithm}.")
-        algorithm = ALGORITHMS[self.algorithm]
-        if self.rejection_epochs and (algorithm.conditional or not algorithm.penalty):
-            raise InputError(
-                "rejection_epochs is for unconditional algorithms with a penalty, not for "
-                f"{self.algorithm}."
-            )
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} = {getattr(self, name)!r} must be {' or '.join(known)}.")
-        if self.zero_background and self.networks != "heatmaps":
-            raise InputError("zero_background is for networks = heatmaps, which have a background.")
-        for name in (
-            "k",
-            "c",
-            "batch_size",
-            "epochs",
-            "features",
-            "narrowest",
-            "learning_rate",
-            "rate_g",
-        ):
-            if getattr(self, name) <= 0:
-                raise InputError(f"{name} = {getattr(self, name)} must be larger than 0.")
-        for name, most in LIMITS:
-            if getattr(self, name) > most:
-                raise InputError(f"{name} = {getattr(self, name):g} must be at most {most:,}.")
-        if any(epoch <= 0 for epoch in self.snapshots):
-            raise InputError(f"snapshots = {list(self.snapshots)} must be larger than 0.")
-        for name in ("beta", "rate_decay", "rate_decay_g"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} = {getattr(self, name)} must be from 0 to 1.")
-        for name in ("seed", "epoch_size", "lambda_", "alpha", "rejection_epochs"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} = {getattr(self, name)} must not be less than 0.")
-        if self.seed >= 1 << 32:
-            raise InputError(f"seed = {self.seed} must be below {1 << 32}.")
-        if len(self.momenta) != 2:
-            raise InputError(f"momenta = {list(self.momenta)} must be two numbers.")
-        for name in ("momenta", "smoothing", "ema"):
-            numbers = getattr(self, name)
-            for number in numbers if isinstance(numbers, tuple) else [numbers]:
-                if not 0 <= number < 1:
-                    raise InputError(f"{name} = {number} must be at least 0 and below 1.")
+        for field_ in dataclasses.fields(self):
+            value = _checked(field_, getattr(self, field_.name), self.algorithm)
+            object.__setattr__(self, field_.name, value)
+
+    @property
+    def beyond(self) -> bool:
+        """Whether any setting that the thesis does not have differs from its default."""
+        return any(
+            getattr(self, field_.name) != field_.default
+            for field_ in dataclasses.fields(self)
+            if field_.metadata.get("beyond")
+        )
+
+    def scaled(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Encodings h (N, 300) as the networks take them: times 30 (4.3)."""
+        return vectors * self.caption_scale
 
     def replace(self, **changes: Any) -> "Config":
         """A copy with ``changes``.
@@ -161,15 +162,35 @@ def unknown(kind: str, name: str, known: list[str]) -> str:
     return f"The {kind} {name!r} is not known: {hint}"
 
 
-def _checked(name: str, value: Any, kind: Any) -> Any:
-    """``value`` as its field's type, where that loses nothing."""
+def _checked(field_: dataclasses.Field, value: Any, algorithm: str) -> Any:
+    """``value`` as its field's type, where it keeps to the field's rules."""
+    name, rules = field_.name, field_.metadata
+    value = _typed(name, value, field_.type)
+    if not rules:
+        return value
+    several = isinstance(value, tuple)
+    shown = list(value) if several else value
+    if name == "momenta" and len(value) != 2:
+        raise InputError(f"{name} = {shown} must be two numbers.")
+    for phrase, holds in rules["rules"]:
+        if not all(map(holds, value if several else [value])):
+            shown = f"{value!r}" if isinstance(value, str) else shown
+            raise InputError(f"{name} = {shown} must {phrase}.")
+    kind, fits = rules["of"]
+    if value != field_.default and not fits(ALGORITHMS[algorithm]):
+        raise InputError(f"{name} is for {kind}, not for {algorithm}.")
+    return value
+
+
+def _typed(name: str, value: Any, kind: Any) -> Any:
+    """``value`` as a type, where that loses nothing."""
     if kind is float and type(value) in (int, float):
         if not math.isfinite(value):
             raise InputError(f"{name} = {value} must be a finite number.")
         return float(value)
     if kind == tuple[float, ...]:
         if isinstance(value, list | tuple):
-            return tuple(_checked(name, item, float) for item in value)
+            return tuple(_typed(name, item, float) for item in value)
         kind = list
     if type(value) is not kind:
         wanted = {int: "a whole number", float: "a number", list: "a list of numbers"}.get(

@@ -8,24 +8,22 @@ convolutions do there.
 import torch
 from torch import nn
 
+from lib.beyond.projection import match
 from lib.data.heatmaps import render
 from lib.data.skeleton import CENTRE, NAMES
-from lib.models.tables import COMPRESSED, NOISE, WIDTHS, Discriminator, compress
-from lib.training.distributed import BatchNorm1d
+from lib.models.tables import COMPRESSED, NOISE, WIDTHS, LeakyReLU, compress
 
 NUMBERS = 3 * len(NAMES)  # of a pose
 REACH = 36.0  # heatmap pixels from the centre: keypoints may lie up to 4 off the grid
 STEEP = 4.0  # how fast a keypoint becomes visible
-SPREAD = 0.4  # of G's last layer's weights under "he": keypoints begin near the centre
-WIDTH = 0.25  # before the tanh, under "he": how far each keypoint begins to move on its own
 
 
 class Linear(nn.Linear):
     """A linear layer that is initialised as the convolutions are whose place it takes."""
 
 
-def _width(features: float, narrowest: int) -> int:
-    return max(narrowest, round(4 * WIDTHS[0] * features))
+def _width(features: float) -> int:
+    return max(1, round(4 * WIDTHS[0] * features))
 
 
 def relative(poses: torch.Tensor) -> torch.Tensor:
@@ -47,18 +45,17 @@ class KeypointGenerator(nn.Module):
     width is multiplied by one of the noises, so that keypoints move on their own, too.
 
     Args:
-        conditional: takes a caption's encoding beside the noise.
+        conditional: takes a caption's encoding alongside the noise.
         features: width relative to 2,048 channels.
-        narrowest: channels that every layer but the last has at least.
     """
 
-    def __init__(self, conditional: bool = False, features: float = 1.0, narrowest: int = 1):
+    def __init__(self, conditional: bool = False, features: float = 1.0):
         super().__init__()
         self.compress = compress() if conditional else None
-        width = _width(features, narrowest)
+        width = _width(features)
         inputs = [NOISE + COMPRESSED * conditional, width, width]
         self.layers = nn.Sequential(
-            *(nn.Sequential(Linear(a, width), BatchNorm1d(width), nn.ReLU()) for a in inputs),
+            *(nn.Sequential(Linear(a, width), nn.BatchNorm1d(width), nn.ReLU()) for a in inputs),
             Linear(width, 2 * NUMBERS),
         )
 
@@ -79,35 +76,48 @@ class KeypointGenerator(nn.Module):
         """As :meth:`lib.models.tables.Generator.forward`; cannot be differentiated."""
         return render(self.poses(z, h).detach(), low=-1.0)
 
-    def begin_empty(self) -> None:
-        """Scales the last layer so that keypoints begin near the centre."""
-        self.layers[-1].weight.mul_(SPREAD)
-        self.layers[-1].bias[NUMBERS:].fill_(WIDTH)
 
-
-class KeypointDiscriminator(Discriminator):
+class KeypointDiscriminator(nn.Module):
     """A D that reads 17 keypoints instead of their heatmaps.
 
     Two linear layers, a third that reads the caption, too, and a weighted sum.
 
     Args:
-        conditional, batch_norm, sigmoid, projection: as for
-            :class:`lib.models.tables.Discriminator`.
+        conditional, batch_norm, sigmoid: as for :class:`lib.models.tables.Discriminator`.
         features: width relative to 2,048 channels.
-        narrowest: channels that every layer has at least.
+        projection: see :mod:`lib.beyond.projection`.
     """
 
-    _norm = staticmethod(BatchNorm1d)
+    def __init__(
+        self,
+        conditional: bool = False,
+        batch_norm: bool = True,
+        sigmoid: bool = True,
+        features: float = 1.0,
+        projection: bool = False,
+    ):
+        super().__init__()
+        width = _width(features)
+        norm = nn.BatchNorm1d if batch_norm else nn.Identity
 
-    @staticmethod
-    def _channels(features: float, narrowest: int) -> list[int]:
-        return [NUMBERS, *[_width(features, narrowest)] * 2]
+        def layer(inputs: int) -> nn.Module:
+            return nn.Sequential(Linear(inputs, width), norm(width), LeakyReLU())
 
-    @staticmethod
-    def _sum(inputs: int, outputs: int, *window: int) -> nn.Module:
-        return Linear(inputs, outputs)  # there is no window to be moved
+        self.compress = compress() if conditional else None
+        self.layers = nn.Sequential(layer(NUMBERS), layer(width))
+        self.joint = layer(width + COMPRESSED * conditional)
+        self.score = nn.Sequential(Linear(width, 1), nn.Sigmoid() if sigmoid else nn.Identity())
+        self.project = Linear(width, COMPRESSED) if projection else None
 
     def forward(self, x: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
         """Keypoints x (B, 17, 3) as :func:`relative` gives them and, when conditional, encodings
         h (B, 300) to scores (B,)."""
-        return super().forward(x.flatten(1), h)
+        features = joint = self.layers(x.flatten(1))  # (B, width)
+        if self.compress is not None:
+            h = self.compress(h)  # (B, 128)
+            joint = torch.cat([features, h], dim=1)
+        weighted_sum, sigmoid = self.score
+        score = weighted_sum(self.joint(joint)).flatten()  # (B,)
+        if self.project is not None:
+            score = score + match(self.project(features), h)
+        return sigmoid(score)

@@ -12,38 +12,27 @@ import copy
 import torch
 import torch.nn.functional as F
 
-from lib.beyond.keypoints import KeypointGenerator
-from lib.data.heatmaps import decode, through_heatmap
-from lib.models.synthesis import BATCH, noise
+from lib.data.heatmaps import through_heatmap
+from lib.models.recipe import Recipe
+from lib.models.synthesis import BATCH
 from lib.models.tables import NOISE, Discriminator, Generator
-from lib.training import distributed
-from lib.training.minibatches import as_read, from_network
-from lib.training.progress import Progress
-from lib.training.runs import Run
 
 CANDIDATES = 32  # noises for each one that is kept
 HELD_OUT = 10  # every tenth real pose is not learned from, and says when D has learned enough
 
 
-def decoded(G: Generator, z: torch.Tensor) -> torch.Tensor:
-    """Poses (N, 17, 3) from noise z (N, 128); nothing is drawn where G places keypoints."""
-    if isinstance(G, KeypointGenerator):
-        return through_heatmap(G.poses(z))
-    return decode(from_network(G(z)))
-
-
-def learn(trainer, G: Generator, poses: torch.Tensor, per_epoch: int) -> Discriminator:
-    """D after ``rejection_epochs`` more, alone, at a rate that falls to 0; cut off, it begins anew.
+def learn(trainer, G: Generator, batches) -> Discriminator:
+    """D after ``rejection_epochs`` more, alone, at a rate that falls to 0; cut off, it starts over.
 
     Args:
-        trainer: a :class:`lib.training.loop.Trainer` at its end, whose D stays as it is.
+        trainer: a :class:`lib.training.trainer.Trainer` at its end, whose D stays as it is.
         G: what it has trained.
-        poses: (N, 17, 3) training poses, 10 or more, on the trainer's device.
-        per_epoch: iterations in an epoch.
+        batches: whose ``poses``, ten or more (N, 17, 3), D learns.
     Returns:
         D as it was when it told the held-out poses from synthesised ones best.
     """
     config, m = trainer.config, trainer.config.batch_size
+    recipe, poses, per_epoch = trainer.recipe, batches.poses, batches.per_epoch
     source = torch.Generator(trainer.device).manual_seed(config.seed)
     D, G = copy.deepcopy(trainer.D), G.eval()
     best, least = D, float("inf")
@@ -54,12 +43,12 @@ def learn(trainer, G: Generator, poses: torch.Tensor, per_epoch: int) -> Discrim
     @torch.no_grad()
     def synthesised(number: int) -> torch.Tensor:
         z = torch.randn(number, NOISE, generator=source, device=trainer.device)
-        return torch.cat([decoded(G, part) for part in z.split(BATCH)])
+        return torch.cat([recipe.decoded(G, part) for part in z.split(BATCH)])
 
     def loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
         wanted = torch.cat([torch.ones(len(real)), torch.zeros(len(fake))]).to(trainer.device)
         with trainer.autocast():
-            scores = D(as_read(torch.cat([real, fake]), config.networks))
+            scores = D(recipe.read(torch.cat([real, fake])))
         return F.binary_cross_entropy_with_logits(scores.float(), wanted)
 
     order = torch.randperm(len(poses), generator=source, device=trainer.device)
@@ -68,7 +57,7 @@ def learn(trainer, G: Generator, poses: torch.Tensor, per_epoch: int) -> Discrim
     optimizer = torch.optim.Adam(D.parameters(), config.learning_rate, config.momenta, fused=True)
     total = max(1, round(config.rejection_epochs * per_epoch))
     rate = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total)
-    progress = Progress("rejection", 0, total, per_epoch, silent=distributed.rank() > 0)
+    progress = trainer.progress("rejection", 0, total, per_epoch)
     for iteration in range(1, total + 1):
         optimizer.zero_grad()
         loss(known[drawn(m, len(known))], synthesised(m)).backward()
@@ -87,19 +76,19 @@ def learn(trainer, G: Generator, poses: torch.Tensor, per_epoch: int) -> Discrim
 
 
 @torch.no_grad()
-def noise_for(run: Run, number: int, seed: int, G: Generator | None = None) -> torch.Tensor:
-    """z (number, 128) for poses of a run: from N(0, 1) or, where its settings say so, of 32 times
-    as many that are, drawn without replacement in proportion to p_r / p_g of their poses.
+def chosen_noise(
+    recipe: Recipe, G: Generator, D: Discriminator, number: int, seed: int
+) -> torch.Tensor:
+    """z (number, 128) of 32 times as many from N(0, 1), drawn without replacement in proportion to
+    p_r / p_g of their poses.
 
     Args:
-        run: finished.
+        recipe: of the run.
+        G: its generator.
+        D: its rejector.
         number: of noises.
         seed: of all that is drawn.
-        G: the run's generator, where it is at hand.
     """
-    if not run.config.rejection_epochs:
-        return noise(number, seed)
-    G, D = G or run.generator(), run.rejector()
     source = torch.Generator()
 
     def drawn():
@@ -108,11 +97,7 @@ def noise_for(run: Run, number: int, seed: int, G: Generator | None = None) -> t
         for _ in range(CANDIDATES):
             yield torch.randn(number, NOISE, generator=source)
 
-    scores = [
-        D(as_read(decoded(G, z), run.config.networks))
-        for part in drawn()
-        for z in part.split(BATCH)
-    ]
+    scores = [D(recipe.read(recipe.decoded(G, z))) for part in drawn() for z in part.split(BATCH)]
     log_ratio = torch.cat(scores)
     # Exponential waiting times whose rates are p_r / p_g, as logarithms: the first are the draw.
     wait = torch.empty_like(log_ratio).exponential_(generator=source).log() - log_ratio

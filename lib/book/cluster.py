@@ -19,7 +19,7 @@ import joblib
 import torch
 
 from lib import paths
-from lib.book.build import ALLOCATOR, execute, kernel_environment
+from lib.book.execute import ALLOCATOR, execute, kernel_environment
 from lib.errors import InputError
 from lib.training.progress import Display
 
@@ -31,7 +31,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Execution:
-    """A notebook to execute; see :func:`lib.book.build.execute`."""
+    """A notebook to execute; see :func:`lib.book.execute.execute`."""
 
     notebook: Path
     parameters: dict[str, Any]

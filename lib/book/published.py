@@ -1,18 +1,20 @@
-"""The runs that the repository ships, beside the thesis: what they measure, where they are from."""
+"""The runs that the repository ships, next to the thesis: what they measure, whence they came."""
 
-import dataclasses
+import csv
 import json
+import math
 
 import torch
 from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 from lib import figures, paths
-from lib.beyond.rejection import noise_for
 from lib.book.release import SENTENCES
-from lib.config import LABELS, Config, config_for
+from lib.config import LABELS, config_for
 from lib.data.cache import Dataset
-from lib.evaluation.comparison import ANSWERS, OPTIONS, THESIS, Table, filled, read_estimates
+from lib.evaluation.comparison import ANSWERS, OPTIONS, filled, read_estimates
+from lib.evaluation.findings import THESIS
+from lib.markdown import Table
 from lib.models.synthesis import caption_grid, synthesise
 from lib.training.runs import Run, data_id
 
@@ -111,39 +113,38 @@ def _minutes(run: Run) -> str:
     return f"{run.summary['seconds'] / 60:.0f} min"
 
 
-def ablation(data: str, experiment: str = "wgan_gp") -> Table:
-    """Published runs of one experiment that differ in their settings, and what they measure.
+def options(data: str, experiment: str) -> Table:
+    """What runs of one experiment measured that differ in settings the thesis does not have: those
+    of data/published/options.csv, most of which are not shipped.
 
-    Of the settings in which they differ, those that are not at their default are named. Runs that
-    saw as many poses stand together, the shortest and those with the fewest such settings first.
-    Of conditional runs, text alignment is told, too, as far as the data allow.
+    Runs that saw as many poses stand together, the shortest and those with the fewest such
+    settings first. Of conditional runs, text alignment is told, too, as far as the data allow.
     """
-    runs = [run for run in shipped(data, None) if run.experiment == experiment]
-    length = ("snapshots", "epochs", "epoch_size", "batch_size")
-    fields = [f for f in dataclasses.fields(Config) if f.name not in length]
-    differing = [f for f in fields if len({getattr(run.config, f.name) for run in runs}) > 1]
-    estimates = [read_estimates(measured(run)) for run in runs]
-    conditional = any("r_precision_1" in found for found in estimates)
-    columns = filled(ANSWERS if conditional else OPTIONS, estimates)
-    rows = []
-    for run, found in zip(runs, estimates, strict=True):
-        own = [f.name for f in differing if getattr(run.config, f.name) != f.default]
-        named = [_named(name, getattr(run.config, name)) for name in own]
-        shown = [show(found) for _, show in columns]
-        row = [f"{_length(run)}, {_minutes(run)}", ", ".join(named), *shown]
-        rows.append((run.summary["poses_seen"], named, row))
-    rows.sort(key=lambda row: (row[0], len(row[1]), row[1]))
-    return Table(
-        ["minibatches, time", "settings", *(title for title, _ in columns)],
-        [row for *_, row in rows],
-    )
+    with (paths.PUBLISHED / "options.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file)]
+    rows = [row for row in rows if (row["data"], row["experiment"]) == (data, experiment)]
+    found = [read_estimates({k: float(v) for k, v in row.items() if _number(v)}) for row in rows]
+    conditional = any("r_precision_1" in each for each in found)
+    columns = filled(ANSWERS if conditional else OPTIONS, found)
+    head = ["minibatches, time", "training poses", "settings", "poses"]
+    shown = [
+        [
+            f"{int(row['iterations']):,} × {row['batch_size']}, {row['minutes']} min",
+            f"{int(row['train_poses']):,}",
+            row["settings"],
+            f"{int(row['poses']):,}",
+            *(show(each) for _, show in columns),
+        ]
+        for row, each in zip(rows, found, strict=True)
+    ]
+    return Table([*head, *(title for title, _ in columns)], shown)
 
 
-def _named(name: str, value: object) -> str:
-    """A setting in words: "narrowest 32", "zero_background", "no augment"."""
-    if isinstance(value, bool):
-        return name if value else f"no {name}"
-    return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+def _number(text: str) -> bool:
+    try:
+        return bool(text) and math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def reproduced(dataset: Dataset) -> str:
@@ -169,7 +170,7 @@ def _trained_on(run: Run) -> str:
 def samples(run: Run, number: int = 24) -> torch.Tensor:
     """Heatmaps (number, 17, 64, 64) of an unconditional published run."""
     G = run.generator()
-    return synthesise(G, noise_for(run, number, 1, G))
+    return synthesise(G, run.noise(number, 1, G))
 
 
 def from_sentences(run: Run, rows: int = 4) -> Figure:

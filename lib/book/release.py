@@ -2,7 +2,7 @@
 
 A published run has the files of :mod:`lib.training.runs`, smaller: weights in half precision (but
 for biases and batch norm), D only of the models from which others start, losses as means over short
-windows; and beside them ``evaluation.json``, measured with just these weights, ``README.md``, a
+windows; next to them ``evaluation.json``, measured with just these weights, ``README.md``, a
 model card, and of a conditional model ``captions.safetensors``, encodings of sentences made up
 for this project. Poses and captions of the data are not among them.
 """
@@ -11,21 +11,23 @@ import dataclasses
 import json
 import math
 import shutil
+import subprocess
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
-from lib import paths
+from lib import files, paths
 from lib.config import profile
 from lib.data import captions as text
 from lib.data.cache import Dataset, described
+from lib.device import device_for, hardware
+from lib.errors import InputError
 from lib.losses import ALGORITHMS
-from lib.training.distributed import device_for
-from lib.training.runs import Run, commit, hardware, save_network, snapshot_name, write_json
+from lib.training.runs import Run, commit, save_network, snapshot_name
 
 PARENTS = ("wgan_gp", "reduced")  # whose D is a start for others
-ROWS = 2_000  # windows of iterations, at the most, over which losses are averaged
+ROWS = 500  # windows of iterations, at the most, over which losses are averaged
 SENTENCES = (  # of no data set
     "a man is riding a skateboard down a ramp",
     "a woman swings her racket at a tennis ball",
@@ -87,21 +89,23 @@ def windows(rows: list[dict], ends: set[int], most: int = ROWS) -> list[dict]:
     """Losses as means over windows of iterations.
 
     Args:
-        rows: of a run's metrics.
+        rows: of a run's metrics, each iteration's or means themselves.
         ends: iterations at which a window ends.
-        most: windows, beside those that end there.
+        most: windows, apart from those that end there.
     Returns:
         A row for each window, with the iteration and epoch of its end, five digits of each loss;
         rows of validation losses as they were.
     """
-    training = [row for row in rows if "loss_d" in row]
-    size, found, window = math.ceil(len(training) / most), [], []
+    training = [row["iteration"] for row in rows if "loss_d" in row]
+    size, found, window = math.ceil(training[-1] / most), [], []
+    following = iter([*training[1:], math.inf])
     for row in rows:
         if "loss_d" not in row:
             found.append(row)
             continue
         window.append(row)
-        if row["iteration"] % size and row["iteration"] not in ends and row is not training[-1]:
+        here, after = row["iteration"], next(following)
+        if (here - 1) // size == (after - 1) // size and here not in ends:
             continue
         mean = {"iteration": row["iteration"], "epoch": row["epoch"]}
         for name in ("loss_d", "loss_g"):
@@ -117,15 +121,21 @@ def publish(run: Run, dataset: Dataset, all_poses: bool = False) -> Path:
     """Exports a finished run to data/published, measures what was exported and describes it.
 
     Args:
-        run: finished; one that is published already is only measured and described anew.
+        run: finished; one that is published already is only measured and described again.
         dataset: what it was trained on.
         all_poses: measure once more with as many synthesised poses as there are real ones, as a
             conditional model is measured anyway; with COCO's 116,021 that takes minutes.
     Raises:
-        InputError: as :func:`export`.
+        InputError: files of the project have changes that are not committed; or as
+            :func:`export`.
     """
     from lib.evaluation.measures import evaluate
 
+    if changed := uncommitted():
+        raise InputError(
+            f"{changed[0]} has changes that are not committed: commit them first, so that the "
+            "figures can be told the code they were measured with."
+        )
     known = run.folder.parent == paths.PUBLISHED
     target = run.folder if known else export(run, paths.PUBLISHED)
     shipped = Run(target, run.config, run.experiment)
@@ -134,13 +144,23 @@ def publish(run: Run, dataset: Dataset, all_poses: bool = False) -> Path:
     measured = evaluate(shipped, dataset, poses).summary()
     if all_poses and not conditional:
         measured["all_poses"] = evaluate(shipped, dataset, None).summary()
-    where = {"hardware": hardware(device_for()), "torch": torch.__version__, "commit": commit()}
-    write_json(target / "evaluation.json", measured | {"measured_with": where})
+    # What an export before this one has added to data/published makes no commit "dirty".
+    where = {"hardware": hardware(device_for()), "torch": torch.__version__}
+    where["commit"] = commit().removesuffix("-dirty")
+    files.write_json(target / "evaluation.json", measured | {"measured_with": where})
     if conditional:
         vectors = torch.from_numpy(text.encode(dataset.encoder(), list(SENTENCES)))
-        save_file({"h": vectors * run.config.caption_scale}, target / "captions.safetensors")
+        save_file({"h": run.h(vectors)}, target / "captions.safetensors")
     (target / "README.md").write_text(card(shipped, described(dataset)))
     return target
+
+
+def uncommitted() -> list[str]:
+    """Tracked files with changes that are not committed, but for what publishing itself writes."""
+    command = ["git", "-C", str(paths.SOURCE), "status", "--porcelain", "--untracked-files=no"]
+    command += ["--", ".", ":!data/published", ":!README.md"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    return [line[3:] for line in found.stdout.splitlines()]
 
 
 def card(run: Run, data: str) -> str:
@@ -155,11 +175,14 @@ def card(run: Run, data: str) -> str:
     rows = [(name, measured, name) for name in SHOWN if name in measured]
     if full := measured.get("all_poses"):
         rows += [(f"{name}, all poses", full, name) for name in SHOWN if name in full]
+    kind = run.config.networks
+    other = "" if kind == "heatmaps" else f"; its networks are not the thesis's ({kind})"
     lines = [
         f"# {run.folder.name}",
         "",
-        f"A generator of 2-D human poses (17 COCO keypoints as 64 x 64 heatmaps): experiment "
-        f"`{run.experiment}`, Algorithm {ALGORITHMS[run.config.algorithm].number} of the thesis.",
+        "A generator of 2-D human poses (17 COCO keypoints as 64 x 64 heatmaps): experiment "
+        f"`{run.experiment}`, trained with the losses of Algorithm "
+        f"{ALGORITHMS[run.config.algorithm].number} of the thesis{other}.",
         "",
         f"- **Data:** {data}. None of them are in this folder.",
         f"- **Training:** {s['iterations']:,} iterations of {run.config.batch_size} poses, "

@@ -10,7 +10,6 @@ combination of the values (:mod:`lib.book.cluster`), and leaves in ``data/sweeps
 import hashlib
 import itertools
 import json
-import os
 import re
 import shutil
 import sys
@@ -18,17 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
-from lib import paths
-from lib.book.build import READS, TRAINED, declared, fingerprint, up_to_date
+from lib import files, paths
+from lib.book.build import fingerprint
 from lib.book.cluster import Execution, execute_all
-from lib.config import NOTEBOOKS, config_for, profile, unknown
-from lib.data.cache import cache_path, load
+from lib.book.execute import declared, up_to_date
+from lib.config import profile, unknown
+from lib.data.cache import cache_path
 from lib.errors import InputError
-from lib.training.runs import Run, finished_run, run_for
+from lib.notebooks import GRAPH, NOTEBOOKS
+from lib.study import Study
+from lib.training.runs import Run
 
 SHARED = ("profile", "data", "fresh")  # parameters that are the same in all runs of a sweep
 NAME = re.compile(r"\w[\w.,=+-]{,99}", re.ASCII)  # of a folder or file, without quotes
@@ -89,10 +89,8 @@ def sweep(
         faults = execute_all(waiting, seconds, workers, address)
         shutil.rmtree(folder / "progress", ignore_errors=True)
     rows = pd.DataFrame([_row(member, faults.get(member.execution.name, "")) for member in members])
-    new = folder / "table.new"
-    folder.mkdir(parents=True, exist_ok=True)
-    rows[[*rows.columns.drop("failed"), "failed"]].to_csv(new, index=False)
-    os.replace(new, folder / "table.csv")
+    with files.replacing(folder / "table.csv") as new:
+        rows[[*rows.columns.drop("failed"), "failed"]].to_csv(new, index=False)
     return folder.name
 
 
@@ -101,7 +99,7 @@ def plan(
 ) -> list[Member]:
     """The runs of a sweep, in the grid's order; see :func:`sweep`."""
     stem = _stem(notebook)
-    experiment, source = TRAINED[stem], paths.NOTEBOOKS / f"{stem}.ipynb"
+    experiment, source = GRAPH[stem].trains, paths.NOTEBOOKS / f"{stem}.ipynb"
     known = sorted(declared(source) - set(SHARED))
     if not grid:
         raise InputError("A sweep needs a parameter to vary, as seed=0,1,2.")
@@ -114,9 +112,9 @@ def plan(
             raise InputError(f"{parameter} has no values: give them as {parameter}=1,2.")
     if data not in ("sample", "coco"):  # the notebook runs in a folder of its own
         data = str(cache_path(data).resolve())
-    config, dataset = config_for(experiment, profile_name), load(data)
-    for read in sorted({*READS.get(stem, []), config.parent} - {""}):
-        finished_run(read, dataset, profile_name)
+    study = Study(profile_name, data)
+    for read in sorted({*GRAPH[stem].reads, study.config(experiment).parent} - {""}):
+        study.finished(read)
     parts = [stem, profile_name, *([Path(data).stem] if data != "sample" else [])]
     parts += [f"{key}={','.join(map(_text, values))}" for key, values in grid.items()]
     if name and not NAME.fullmatch(name):
@@ -125,7 +123,7 @@ def plan(
     members: dict[str, Member] = {}
     for values in itertools.product(*grid.values()):
         settings = dict(zip(grid, values, strict=True))
-        run = run_for(experiment, config.replace(**settings), dataset, profile_name)
+        run = study.run(experiment, **settings)
         file = _file_name("-".join(f"{key}={_text(value)}" for key, value in settings.items()))
         if other := members.get(run.folder.name):
             raise InputError(f"{other.execution.name} and {file} are the same training.")
@@ -133,7 +131,7 @@ def plan(
         execution = Execution(
             source,
             parameters,
-            mark=fingerprint(source, parameters, dataset),
+            mark=fingerprint(source, parameters, study),
             target=folder / f"{file}.ipynb",
             temporary=paths.DATA / "executing" / folder.name / f"{file}.ipynb",
             state=folder / "progress" / file / f"{experiment}.json",
@@ -175,20 +173,9 @@ def readable(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def interval(values: pd.Series, level: float = 0.95) -> pd.Series:
-    """Mean of independent runs, as of several seeds, with Student's t-interval.
-
-    ``table(name).groupby("lambda_")["accuracy"].apply(interval).unstack()`` is a table of them.
-
-    Args:
-        values: one number a run; missing ones do not count.
-        level: the share of such intervals that hold the true mean.
-    Returns:
-        ``mean``, ``low``, ``high`` and ``n``; of fewer than two runs, low and high are NaN.
-    """
-    n, mean = values.count(), values.mean()
-    half = values.sem() * stats.t.ppf((1 + level) / 2, n - 1) if n > 1 else np.nan
-    return pd.Series({"mean": mean, "low": mean - half, "high": mean + half, "n": n})
+def made(name: str) -> pd.DataFrame | None:
+    """:func:`table`, or None where that sweep has not been made."""
+    return table(name) if (paths.SWEEPS / name / "table.csv").is_file() else None
 
 
 def _stem(notebook: str) -> str:

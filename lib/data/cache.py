@@ -58,6 +58,12 @@ class Split:
         total = int(self.pair_count.sum())
         return torch.arange(total) + (self.pair_first - before).repeat_interleave(self.pair_count)
 
+    def draw_captions(self, pairs: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+        """The row of one random caption for each of some pairs (n,)."""
+        draw = torch.rand(len(pairs), generator=source, device=pairs.device)
+        first, count = (x.to(pairs.device)[pairs] for x in (self.pair_first, self.pair_count))
+        return first + (draw * count).long()
+
     @cached_property
     def captions(self) -> list[str]:
         """The C cleaned captions, sorted by image and caption id."""

@@ -76,6 +76,11 @@ def render(keypoints: torch.Tensor, sigma: float = SIGMA, low: float = 0.0) -> t
     return drawn.permute(0, 3, 1, 2)  # (N, 17, 64, 64)
 
 
+def from_network(output: torch.Tensor) -> torch.Tensor:
+    """[-1, 1], as the networks see heatmaps (3.3.1), to [0, 1], as they are defined."""
+    return (output + 1) / 2
+
+
 def decode(heatmaps: torch.Tensor, threshold: float = THRESHOLD) -> torch.Tensor:
     """Takes the largest point of each channel as its keypoint (thesis 3.2).
 

@@ -4,6 +4,7 @@ The thesis looks at examples (4.3); here every way to answer a caption with a po
 the validation pairs: the model, and beside it what is bound to do well or badly.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +43,8 @@ class Alignment:
 
 def own_captions(split: Split, seed: int) -> torch.Tensor:
     """(P,) the row of one random caption of each pair."""
-    draw = torch.rand(len(split.pair_first), generator=torch.Generator().manual_seed(seed))
-    return split.pair_first + (draw * split.pair_count).long()
+    every = torch.arange(len(split.pair_first))
+    return split.draw_captions(every, torch.Generator().manual_seed(seed))
 
 
 def _others(rows: torch.Tensor, captions: list[str], seed: int) -> torch.Tensor:
@@ -127,9 +128,9 @@ class Examiner:
         judged = [matcher.poses(poses) @ matcher.captions(vectors).T for matcher in self.matchers]
         return torch.stack(judged)[unseen, torch.arange(len(poses))]
 
-    def model(self, G: Generator, scale: float) -> torch.Tensor:
-        """A pose of G (P, 17, 3) for each caption; encodings are multiplied by ``scale``."""
-        h = self.val.vectors[self.rows] * scale
+    def model(self, G: Generator, scaled: Callable) -> torch.Tensor:
+        """A pose of G (P, 17, 3) for each caption; ``scaled`` makes of encodings what G takes."""
+        h = scaled(self.val.vectors[self.rows])
         return decode(synthesise(G, noise(len(h), self.seed), h))
 
     def baselines(self) -> dict[str, torch.Tensor]:

@@ -1,39 +1,25 @@
-"""Every trained model beside what is bound to do well and badly, in tables (chapter 4.4)."""
+"""Every trained model next to what is bound to do well and badly, in tables (chapter 4.4)."""
 
 import json
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from lib import paths
-from lib.book import sweep
-from lib.config import LABELS, profile
-from lib.errors import InputError
+from lib.config import LABELS
 from lib.evaluation import measures
 from lib.evaluation.alignment import Alignment
 from lib.evaluation.measures import Evaluation
-from lib.evaluation.statistics import Estimate
-from lib.study import Experiment
+from lib.evaluation.statistics import Estimate, mean_of_runs
+from lib.markdown import Table
+
+if TYPE_CHECKING:
+    from lib.study import Study
 
 CONDITIONAL = [name for name in LABELS if name.startswith("conditional")]
-THESIS = {"accuracy": 0.667, "retrieval_ratio": 1.041, "n_fake": 17_326}  # 4.4.2
-
 Column = tuple[str, Callable[[dict[str, Estimate]], str]]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text, which a notebook shows."""
-
-    head: list[str]
-    rows: list[list[str]]
-
-    def _repr_markdown_(self) -> str:
-        lines = [self.head, ["---"] * len(self.head), *self.rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _shown(name: str, spec: str) -> Callable[[dict[str, Estimate]], str]:
@@ -85,31 +71,30 @@ class Comparison:
     A model that has not been trained yet is left out.
     """
 
-    def __init__(self, experiment: Experiment):
-        self.experiment = experiment
+    def __init__(self, study: "Study"):
+        self.study = study
         self.models: dict[str, dict[str, Estimate]] = {}
         self.sizes: dict[str, int] = {}
         for name in LABELS:
-            try:
-                run = experiment.other(name)
-            except InputError:
+            run = study.run(name)
+            if not run.finished:
                 continue
             path = run.evaluation
             known = path.exists()
-            summary = json.loads(path.read_text()) if known else experiment.evaluate(name).summary()
+            summary = json.loads(path.read_text()) if known else study.evaluate(run).summary()
             self.models[name] = read_estimates(summary)
             self.sizes[name] = summary["n_fake"]
 
     @cached_property
     def ends(self) -> dict[str, Evaluation]:
         """Real poses and the mean pose, which any model should lie between."""
-        poses = profile(self.experiment.profile)["evaluation"]["poses"]
-        return measures.references(self.experiment.dataset, poses)
+        poses = self.study.tables["evaluation"]["poses"]
+        return measures.references(self.study.dataset, poses)
 
     @cached_property
     def baselines(self) -> dict[str, Alignment]:
         """How well answers that need no model fit the captions."""
-        return measures.alignments(self.experiment.dataset)
+        return measures.alignments(self.study.dataset)
 
     def unconditional(self, columns: list[Column]) -> Table:
         """Every model, and below them real poses and the mean pose."""
@@ -129,43 +114,23 @@ class Comparison:
         rows |= {f"*{name}*": found.summary() for name, found in self.baselines.items()}
         return _table(rows, filled(ALIGNMENT, rows.values()))
 
-    def beside_the_thesis(self) -> str:
-        """One sentence on the thesis's 66.7 % and 1.041, its reduced warm model's."""
-        if "conditional_reduced" not in self.models:
-            return "The model that the thesis measures has not been trained here."
-        found, size = self.models["conditional_reduced"], self.sizes["conditional_reduced"]
-        ours = f"{found['accuracy']:.1%} and {found['retrieval_ratio']:.3f}, on {size:,} poses"
-        if size != THESIS["n_fake"] or self.experiment.dataset.source != "coco":
-            return (
-                f"Here they are {ours}: not comparable, as the thesis measured on "
-                f"{THESIS['n_fake']:,} poses of COCO."
-            )
-        excess = [
-            abs(found["accuracy"].value - 0.5) - abs(THESIS["accuracy"] - 0.5),
-            found["retrieval_ratio"].value - THESIS["retrieval_ratio"],
-        ]
-        finding = "no worse" if max(excess) <= 0 else "worse"
-        return f"Here they are {ours} of the same kind, which is {finding}."
 
-
-def seeds(names: dict[str, str], measures: dict[str, str]) -> Table:
-    """Means over several seeds with their 95 % intervals, from sweeps that have been made.
+def seeds(sweeps: dict[str, pd.DataFrame | None], measures: dict[str, str]) -> Table:
+    """Means over several seeds with their 95 % intervals.
 
     Args:
-        names: sweep to what its row is called.
+        sweeps: what a row is called to the table of a sweep; None where it has not been made.
         measures: column of the sweep's table to its format.
     """
     rows = []
-    for name, label in names.items():
-        if not (paths.SWEEPS / name / "table.csv").is_file():
+    for label, found in sweeps.items():
+        if found is None:
             rows.append([label, "not made yet", *("" for _ in measures)])
             continue
-        found = sweep.table(name)
         row = [label, str(int((found["failed"] == "").sum()))]
         for measure, spec in measures.items():
             values = found.get(measure, pd.Series(dtype=float))  # older sweeps lack some
-            mean, low, high, number = sweep.interval(values)
-            row.append(format(Estimate(mean, low, high), spec) if number else "")
+            row.append(format(mean_of_runs(values), spec) if values.count() else "")
         rows.append(row)
     return Table(["", "seeds", *measures], rows)
 

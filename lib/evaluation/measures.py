@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lib.beyond.rejection import noise_for
 from lib.data.cache import Dataset
 from lib.data.heatmaps import decode, through_heatmap
 from lib.evaluation import neighbours, networks
@@ -81,7 +80,7 @@ class Evaluation:
         """The main numbers as a table, real beside synthesised poses."""
         e = self.estimates
         pairs = (
-            ("told right by its nearest neighbour", "accuracy", ".1%", "50%"),
+            ("accuracy on each kind", "accuracy", ".1%", "50%"),
             ("distance of validation poses to the nearest", "retrieval", ".1f", "equal"),
             ("mean distance of two poses", "diversity", ".1f", "equal"),
             ("visible keypoints", "visible", ".1f", "equal"),
@@ -161,11 +160,11 @@ def evaluate(
     known, queries, h = train.poses, val.poses, None
     if conditional:
         known, queries = known[train.pair_pose], queries[val.pair_pose]
-        h = train.vectors[own_captions(train, seed)] * run.config.caption_scale
+        h = run.h(train.vectors[own_captions(train, seed)])
     chosen = _choice(len(known), poses, seed)
     real, queries = through_heatmap(known[chosen]), through_heatmap(queries[:poses])
     G = run.generator(epoch)
-    z = noise(len(real), seed) if epoch else noise_for(run, len(real), seed, G)
+    z = noise(len(real), seed) if epoch else run.noise(len(real), seed, G)
     parts = synthesise_parts(G, z, None if h is None else h[chosen])
     fake = torch.cat([decode(part) for part in parts])
     coder = networks.pose_coder(dataset)
@@ -173,7 +172,7 @@ def evaluate(
     if not conditional or epoch is not None:
         return result
     examiner = Examiner(dataset, seed)
-    fits = examiner.measure(examiner.model(G, run.config.caption_scale))
+    fits = examiner.measure(examiner.model(G, run.config.scaled))
     return dataclasses.replace(result, estimates=result.estimates | fits.summary())
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from lib.data.skeleton import CENTRE
-from lib.training.distributed import device_for
+from lib.device import device_for
 
 CELLS = 2_000_000  # distances held at a time: about 16 MB, near the processor's cache
 ROWS = 200  # queries at a time where the loop over distances is compiled and holds none

@@ -10,9 +10,7 @@ Each takes seconds to train and is kept in ``data/judges/``, by the data that it
 
 import hashlib
 import inspect
-import os
 import sys
-import uuid
 from collections.abc import Callable
 
 import torch
@@ -20,7 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from lib import paths
+from lib import files, paths
 from lib.data.cache import Dataset
 from lib.data.heatmaps import augment
 from lib.data.skeleton import CENTRE, NAMES, SIZE
@@ -134,10 +132,8 @@ def _kept(network: nn.Module, data_id: str, fit: Callable[[], None]) -> nn.Modul
         network.load_state_dict(load_file(path))
     except Exception:  # not there, or cut off: it is made anew
         fit()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(f".{uuid.uuid4().hex}")
-        save_file(network.state_dict(), new)
-        os.replace(new, path)
+        with files.replacing(path) as new:
+            save_file(network.state_dict(), new)
     return network.eval().requires_grad_(False)
 
 
@@ -182,8 +178,7 @@ def matcher(dataset: Dataset, without: int) -> Matcher:
 
     def loss(rows: torch.Tensor, source: torch.Generator) -> torch.Tensor:
         pairs = seen[rows]
-        draw = torch.rand(len(pairs), generator=source)
-        own = train.pair_first[pairs] + (draw * train.pair_count[pairs]).long()
+        own = train.draw_captions(pairs, source)
         return network.loss(_seen(train.poses[train.pair_pose[pairs]], source), train.vectors[own])
 
     fit = lambda: len(seen) and _fit(network, len(seen), loss)  # noqa: E731

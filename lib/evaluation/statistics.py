@@ -1,8 +1,12 @@
 """Numbers with the interval in which they probably lie."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
@@ -63,3 +67,38 @@ def bootstrap(*outcomes: np.ndarray, seed: int = 0) -> Estimate:
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return Estimate(value, float(found.low), float(found.high))
+
+
+def wilson(successes: int, number: int) -> Estimate:
+    """A share with Wilson's score interval (Wilson 1927).
+
+    Raises:
+        ValueError: there is nothing to take a share of.
+    """
+    from scipy import stats
+
+    if number < 1:
+        raise ValueError("the interval of a share of nothing is asked for")
+    found = stats.binomtest(int(successes), number).proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(successes / number, float(found.low), float(found.high))
+
+
+def mean_of_runs(values: "pd.Series") -> Estimate:
+    """The mean of independent runs, as of several seeds, with Student's t-interval; of fewer than
+    two runs there is none. Missing values do not count."""
+    from scipy import stats
+
+    known = np.asarray(values.dropna(), dtype=float)
+    if len(known) < 2:
+        return Estimate(float(known.mean()) if len(known) else float("nan"))
+    found = stats.ttest_1samp(known, 0.0).confidence_interval(CONFIDENCE)
+    return Estimate(float(known.mean()), float(found.low), float(found.high))
+
+
+def interval(values: "pd.Series") -> "pd.Series":
+    """:func:`mean_of_runs` as a series with ``mean``, ``low``, ``high`` and ``n``, for pandas:
+    ``table(name).groupby("lambda_")["accuracy"].apply(interval).unstack()``."""
+    import pandas as pd
+
+    e = mean_of_runs(values)
+    return pd.Series({"mean": e.value, "low": e.low, "high": e.high, "n": values.count()})

@@ -1,11 +1,10 @@
 """Figures that come alive in the book: curves to zoom, poses that a slider or a choice changes.
 
-A live figure belongs to a figure that the book shows as an image. JupyterLab is given that image;
-the book is given what moves, as JSON in a script of the page, which ``book/assets/live.js`` puts in
-the image's place. Without scripts, and in print, the image remains: nothing is ever blank.
-
-This is a Sphinx extension too, named in ``_config.yml``: it copies plotly's script, which draws the
-curves, from the installed package into the book, once.
+A live figure is an image, which JupyterLab and the book show, and with it, in the same output of
+the cell, what moves, as JSON. This module is a Sphinx extension too, named in ``_config.yml``: it
+hands that JSON to the page, where ``book/assets/live.js`` puts it in the image's place, and copies
+plotly's script, which draws the curves, into the book, once. Without scripts, and in print, the
+image remains: nothing is ever blank.
 """
 
 import json
@@ -22,7 +21,7 @@ from matplotlib.colors import to_hex
 
 from lib.data.heatmaps import decode
 from lib.data.skeleton import EDGES
-from lib.figures.static import BLUE, COLOURS, SIDES, Page, side
+from lib.figures.page import BLUE, COLOURS, SIDES, Page, side
 
 FRAMES = 21  # of an interpolation: steps of 5 %
 # Lines by their label. Each has a contrast of 3 or more with the light and with the dark page.
@@ -41,6 +40,7 @@ X_AXIS = {
     "spikethickness": 1,
 }
 SCRIPT = "plotly.min.js"
+MIME = "application/vnd.pose.live+json"  # of what moves, in a cell's output
 LEGEND = {  # below all, where a narrow screen breaks it into two lines
     "orientation": "h",
     "tracegroupgap": 0,
@@ -58,36 +58,30 @@ class Live:
 
     Args:
         figure: the image.
-        place: name of the book's figure that shows the image, where the live one comes.
         content: what live.js shows, plain enough for JSON.
     """
 
     figure: Page
-    place: str
     content: dict[str, Any]
 
     def __repr__(self) -> str:
-        return f"the live figure of {self.place}"
+        return "a live figure"
 
     def _repr_png_(self) -> bytes:
-        """For JupyterLab, which prefers an image to a script."""
         return self.figure._repr_png_()
 
-    def _repr_javascript_(self) -> str:
-        """For the book, which prefers the script. No text in it can end the script element."""
-        text = json.dumps({"place": self.place, **self.content}, separators=(",", ":"))
-        return f"(window.liveFigures ??= []).push({text.replace('<', chr(92) + 'u003c')});"
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {MIME: self.content}
 
 
-def loss_curves(figure: Page, place: str) -> Live:
-    """The curves of :func:`lib.figures.static.loss_curves`, to zoom and to read values from.
+def loss_curves(figure: Page) -> Live:
+    """The curves of :func:`lib.figures.curves.loss_curves`, to zoom and to read values from.
 
     They begin as the image shows them, and have the same points; where the image cuts a wild
     beginning off, zooming out shows it.
 
     Args:
         figure: the image, axes of D above those of G.
-        place: its name in the book.
     """
     layout = {
         "template": {},  # plotly's own would paint a background
@@ -113,18 +107,17 @@ def loss_curves(figure: Page, place: str) -> Live:
             traces.append(go.Scatter(x=x, y=y, yaxis=axis, **look, **legend))
             labelled.add(label)
     plot = json.loads(go.Figure(traces, layout).to_json())
-    return Live(figure, place, {"plot": plot, "notes": notes})
+    return Live(figure, {"plot": plot, "notes": notes})
 
 
 def interpolation_slider(
-    figure: Page, place: str, heatmaps: torch.Tensor, ends: Sequence[tuple[str, str]]
+    figure: Page, heatmaps: torch.Tensor, ends: Sequence[tuple[str, str]]
 ) -> Live:
     """Poses that a slider moves from one end to the other, with a choice of ends where there are
     several.
 
     Args:
         figure: the image.
-        place: its name in the book.
         heatmaps: (choices, frames, n, 17, 64, 64); the n poses of a frame are shown together.
         ends: what lies at the left and at the right end, for each choice.
     """
@@ -132,17 +125,14 @@ def interpolation_slider(
         {"name": f"{left} \N{RIGHTWARDS ARROW} {right}", "ends": (left, right), "frames": frames}
         for (left, right), frames in zip(ends, keypoints(heatmaps), strict=True)
     ]
-    return Live(figure, place, {"choices": choices, "skeleton": _skeleton()})
+    return Live(figure, {"choices": choices, "skeleton": _skeleton()})
 
 
-def gallery(
-    figure: Page, place: str, captions: Sequence[str], real: torch.Tensor, fakes: torch.Tensor
-) -> Live:
+def gallery(figure: Page, captions: Sequence[str], real: torch.Tensor, fakes: torch.Tensor) -> Live:
     """A choice of captions: the real pose of the one chosen, and synthesised ones beside it.
 
     Args:
         figure: the image.
-        place: its name in the book.
         captions: n of them.
         real: heatmaps (n, 17, 64, 64).
         fakes: heatmaps (rows, n, 17, 64, 64), as
@@ -153,7 +143,7 @@ def gallery(
         {"name": " ".join(caption.split()), "real": pose, "frames": [column]}
         for caption, pose, column in columns
     ]
-    return Live(figure, place, {"choices": choices, "skeleton": _skeleton()})
+    return Live(figure, {"choices": choices, "skeleton": _skeleton()})
 
 
 def keypoints(heatmaps: torch.Tensor) -> list:
@@ -176,7 +166,28 @@ def _copy_script(app, exception):
         shutil.copyfile(script, Path(app.outdir) / "_static" / SCRIPT)
 
 
+def moving(notebook: Path) -> list[dict[str, Any]]:
+    """What moves in an executed notebook, each with the ``place``, its figure's name, where."""
+    found = []
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")
+        for output in cell.get("outputs", []):
+            if content := output.get("data", {}).get(MIME):
+                found.append({"place": name, **content})
+    return found
+
+
+def _add_to_page(app, pagename: str, _template, context: dict, _doctree) -> None:
+    source = Path(app.srcdir) / f"{pagename}.ipynb"
+    for content in moving(source) if source.is_file() else ():
+        # No text in it can end the script element.
+        text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+        script = f"<script>(window.liveFigures ??= []).push({text});</script>"
+        context["body"] += script
+
+
 def setup(app):
-    """Connects the copying; Sphinx calls it."""
+    """Connects the two; Sphinx calls it."""
+    app.connect("html-page-context", _add_to_page)
     app.connect("build-finished", _copy_script)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

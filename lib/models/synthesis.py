@@ -3,8 +3,8 @@
 import torch
 
 from lib.data.cache import Split
+from lib.data.heatmaps import from_network
 from lib.models.tables import NOISE, Generator
-from lib.training.minibatches import from_network
 
 BATCH = 256  # poses at a time, which bounds the memory
 
@@ -41,8 +41,7 @@ def pick_captions(split: Split, number: int, seed: int) -> tuple[torch.Tensor, t
     """Random pairs of a split (number,) and, for each, the row (number,) of one of its captions."""
     source = torch.Generator().manual_seed(seed)
     pairs = torch.randperm(len(split.pair_pose), generator=source)[:number]
-    draw = torch.rand(len(pairs), generator=source)
-    return pairs, split.pair_first[pairs] + (draw * split.pair_count[pairs]).long()
+    return pairs, split.draw_captions(pairs, source)
 
 
 def caption_grid(G: Generator, h: torch.Tensor, rows: int, seed: int) -> torch.Tensor:

@@ -4,31 +4,16 @@ the subjects agree."""
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
+
+from lib.evaluation.statistics import wilson
 
 HOW = (
     "`python -m lib questionnaire make` writes the page, data/questionnaire/questionnaire.html. "
     "Send it to people, put the files that they send back into data/questionnaire/answers/, and "
     "run `python -m lib questionnaire score`, then `make thesis` for the book."
 )
-
-
-def wilson(successes: int, number: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share: all p from which successes / number lies less than z
-    standard deviations, sqrt(p (1 - p) / number), away (Wilson 1927).
-
-    Raises:
-        ValueError: there is nothing to take a share of.
-    """
-    if number < 1:
-        raise ValueError("the interval of a share of nothing is asked for")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    centre = (successes + z**2 / 2) / (number + z**2)
-    half = z / (number + z**2) * (successes * (number - successes) / number + z**2 / 4) ** 0.5
-    # At its ends the interval is exact; floating point is not.
-    return centre - half if successes else 0.0, centre + half if successes < number else 1.0
 
 
 def fleiss_kappa(counts: np.ndarray) -> float | None:
@@ -76,12 +61,12 @@ class Results:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of ``share``, each answer counted as independent."""
-        return wilson(int(self.preferred.sum()), self.preferred.size)
+        return _ends(self.preferred)
 
     @property
     def intervals(self) -> list[tuple[float, float]]:
         """Wilson's 95 % interval of each question's share."""
-        return [wilson(int(row.sum()), self.subjects) for row in self.preferred]
+        return [_ends(row) for row in self.preferred]
 
     @property
     def kappa(self) -> float | None:
@@ -126,7 +111,7 @@ class Results:
         """The numbers alone."""
 
         def count(chosen: np.ndarray) -> dict[str, float | int]:
-            low, high = wilson(int(chosen.sum()), chosen.size)
+            low, high = _ends(chosen)
             share = {"share": float(chosen.mean()), "low": low, "high": high}
             return {"answers": chosen.size, "synthesised": int(chosen.sum())} | share
 
@@ -158,14 +143,19 @@ class Results:
         return f"{self.verdict}\n\n{head}" + "\n".join(lines)
 
     def figure(self):
-        """The shares with their intervals (:func:`lib.figures.static.preferences`), or None."""
+        """The shares with their intervals (:func:`lib.figures.curves.preferences`), or None."""
         if not self.subjects:
             return None
-        from lib.figures.static import preferences
+        from lib.figures import preferences
 
         title = "TEST DATA, answered by a script" if self.test else ""
         shares = self.preferred.mean(axis=1)
         return preferences(self.captions, shares, self.intervals, self.share, self.interval, title)
+
+
+def _ends(chosen: np.ndarray) -> tuple[float, float]:
+    estimate = wilson(int(chosen.sum()), chosen.size)
+    return estimate.low, estimate.high
 
 
 def _escaped(caption: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lib import paths
+from lib import files, paths
 from lib.data.cache import Dataset
 from lib.data.heatmaps import decode, render
 from lib.errors import InputError
@@ -22,7 +22,7 @@ from lib.losses import ALGORITHMS
 from lib.models.synthesis import noise, pick_captions, synthesise
 from lib.models.tables import Generator
 from lib.questionnaire.answers import Results
-from lib.training.runs import Run, data_id, write_json
+from lib.training.runs import Run, data_id
 
 SIDES = ("left", "right")
 TEMPLATE = Path(__file__).with_name("questionnaire.html")
@@ -86,7 +86,7 @@ def make(
         InputError: the model takes no captions, or was trained on other data; there are too few
             captions; the folder holds answers to another questionnaire.
     """
-    from lib.figures.static import pose_sheet
+    from lib.figures import pose_sheet
 
     if not ALGORITHMS[run.config.algorithm].conditional:
         raise InputError(f"{run.folder.name} takes no captions: give a conditional model's run.")
@@ -95,7 +95,7 @@ def make(
         raise InputError(f"{run.folder.name} was trained on other data than {dataset.name!r}.")
     val, G = dataset.val, run.generator()
     pairs, rows = _distinct(dataset, questions, seed)
-    h = val.vectors[rows] * run.config.caption_scale  # (Q, 300)
+    h = run.h(val.vectors[rows])  # (Q, 300)
     real = render(val.poses[val.pair_pose[pairs]])  # (Q, 17, 64, 64)
     both = torch.stack([real, synthesise(G, noise(questions, seed), h)], dim=1)
     sides = _sides(G, questions, seed)
@@ -130,7 +130,7 @@ def make(
     text = json.dumps(page, ensure_ascii=False).replace("<", "\\u003c")
     html = TEMPLATE.read_text(encoding="utf-8").replace("@SHEET@", picture)
     places[0].write_text(html.replace("@QUESTIONS@", text), encoding="utf-8", newline="\n")
-    write_json(places[1], key)
+    files.write_json(places[1], key)
     return places
 
 

@@ -14,8 +14,6 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from lib.errors import InputError
-
 
 def rank() -> int:
     """This process's number; 0 writes and prints."""
@@ -25,23 +23,6 @@ def rank() -> int:
 def world() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def device_for(name: str = "auto") -> torch.device:
-    """The named device; "auto" takes a GPU where there is one, and each process its own.
-
-    Raises:
-        InputError: this machine has no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and "LOCAL_RANK" in os.environ:
-        name = f"cuda:{os.environ['LOCAL_RANK']}"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"The device {name!r} cannot be used ({reason}): try cpu.") from None
 
 
 @contextlib.contextmanager
@@ -104,11 +85,11 @@ def sum_gradients(network: nn.Module) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-class BatchNorm2d(nn.BatchNorm2d):
+class SharedBatchNorm(nn.BatchNorm2d):
     """Batch norm over the shares of all processes; torch's SyncBatchNorm wants GPUs."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if world() == 1 or not self.training:
+        if not self.training:
             return super().forward(x)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))  # (B / N, C, H, W)
         size = wide.new_tensor([x.numel() / x.shape[1]])
@@ -126,8 +107,18 @@ class BatchNorm2d(nn.BatchNorm2d):
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
-class BatchNorm1d(BatchNorm2d):
+class SharedBatchNormOfVectors(SharedBatchNorm):
     """The same for vectors, (B, C)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x[:, :, None, None]).flatten(1)
+
+
+def share_batch_norm(network: nn.Module) -> nn.Module:
+    """Lets a network's batch norm take its statistics over the shares of all processes, where
+    there are several. Weights, and their names in files, stay as they are."""
+    kinds = {nn.BatchNorm2d: SharedBatchNorm, nn.BatchNorm1d: SharedBatchNormOfVectors}
+    if world() > 1:
+        for module in network.modules():
+            module.__class__ = kinds.get(type(module), type(module))
+    return network

@@ -7,34 +7,22 @@ from dataclasses import dataclass
 
 import torch
 
-from lib.beyond.keypoints import relative
+from lib.beyond.recipe import recipe_for
 from lib.config import Config
 from lib.data.cache import Split
-from lib.data.heatmaps import augment, render
+from lib.data.heatmaps import augment
 from lib.errors import InputError
 from lib.losses import ALGORITHMS, interpolate
 from lib.models.tables import NOISE
 from lib.training import distributed
 
 
-def from_network(output: torch.Tensor) -> torch.Tensor:
-    """[-1, 1], as the networks see heatmaps (3.3.1), to [0, 1], as they are defined."""
-    return (output + 1) / 2
-
-
-def as_read(poses: torch.Tensor, networks: str) -> torch.Tensor:
-    """Poses (N, 17, 3) as D reads them: heatmaps in [-1, 1] (3.3.1), or keypoints from the
-    centre."""
-    return render(poses, low=-1.0) if networks == "heatmaps" else relative(poses)
-
-
 @dataclass
 class Batch:
     """This process's share of a minibatch of m poses; all of it, where there is one process.
 
-    Real poses x as D reads them, heatmaps (B, 17, 64, 64) in [-1, 1] or keypoints (B, 17, 3)
-    (:func:`lib.beyond.keypoints.relative`); encodings h of their captions and mismatching ones
-    h_hat, (B, 300) each and scaled, or None for an unconditional model.
+    Real poses x as D reads them, heatmaps (B, 17, 64, 64) in [-1, 1]; encodings h of their captions
+    and mismatching ones h_hat, (B, 300) each and scaled, or None for an unconditional model.
     """
 
     m: int
@@ -55,8 +43,7 @@ class Batches:
 
     Args:
         split: training or validation data.
-        config: batch_size, epoch_size, augment, caption_scale, caption_pool, beta and seed are
-            used.
+        config: of the run.
         device: where minibatches are made.
         training: poses are augmented, where the config says so; otherwise they stay as they are.
     Raises:
@@ -68,6 +55,7 @@ class Batches:
     def __init__(self, split: Split, config: Config, device: torch.device, training: bool = True):
         self.config, self.device, self.training = config, device, training
         self.conditional = ALGORITHMS[config.algorithm].conditional
+        self.recipe = recipe_for(config)
         poses = split.poses
         if self.conditional:
             if not (len(split.pair_pose) and len(split.vectors)):
@@ -79,7 +67,8 @@ class Batches:
             self.first = split.pair_first.to(device)
             self.count = split.pair_count.to(device)
             self.vectors = split.vectors.to(device)
-            self.pool = None if config.caption_pool == "all" else split.pair_rows.to(device)
+            pool = self.recipe.pool(split)
+            self.pool = None if pool is None else pool.to(device)
             if self.pool is None and not split.whole:
                 raise InputError(
                     "These compact data hold the captions of the pairs only: train with "
@@ -89,7 +78,7 @@ class Batches:
         self._pass, self._order = -1, None
         m = config.batch_size
         least = m if config.epoch_size or not training else len(poses) % m or m
-        if training and config.networks == "keypoints" and least < 2:
+        if training and least < self.recipe.smallest_batch:
             raise InputError(
                 "Batch norm of networks=keypoints needs at least two poses in every minibatch: "
                 "choose another batch_size."
@@ -152,7 +141,7 @@ class Batches:
         m, poses = len(indices), self.poses[indices]
         if self.training and self.config.augment:
             poses = augment(poses, generator)
-        x = as_read(distributed.share(poses), self.config.networks)
+        x = self.recipe.read(distributed.share(poses))
         if not self.conditional:
             return Batch(m, x)
         draw = torch.rand(m, generator=generator, device=self.device)
@@ -160,7 +149,7 @@ class Batches:
         return Batch(m, x, self._scaled(own), self.captions(m, generator))
 
     def _scaled(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.vectors[distributed.share(rows)] * self.config.caption_scale
+        return self.config.scaled(self.vectors[distributed.share(rows)])
 
     def _rows(self, number: int, generator: torch.Generator) -> torch.Tensor:
         size = len(self.vectors if self.pool is None else self.pool)

@@ -15,9 +15,29 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
+
+from lib import files
 
 INTERVAL = 0.5  # seconds between two updates
+
+
+def _stream():
+    """Where a bar is drawn: a notebook would show it in red on stderr."""
+    return sys.stdout if "ipykernel" in sys.modules else sys.stderr
+
+
+def stages(name: str, of: list[str]) -> Iterator[str]:
+    """Goes through the stages of something that takes its time, and shows at which it is; what is
+    shown goes away. Nothing is shown where a notebook is executed for the book."""
+    with tqdm(of, desc=name, file=_stream(), leave=False, disable=_for_the_book()) as bar:
+        for stage in bar:
+            bar.set_postfix_str(stage)
+            yield stage
+
+
+def _for_the_book() -> bool:
+    return bool(os.environ.get("THESIS_PROGRESS"))
 
 
 class Progress:
@@ -36,7 +56,7 @@ class Progress:
         self.file = Path(folder) / f"{name}.json" if folder and not silent else None
         self.begun, self.start, self.shown = time.monotonic(), start, 0.0
         bar = {"total": total, "initial": start, "desc": name, "unit": "it", "disable": silent}
-        self.bar = None if self.file else tqdm(**bar)
+        self.bar = None if self.file else tqdm(**bar, file=_stream())
 
     def update(self, iteration: int) -> None:
         """Tells that ``iteration`` iterations are done."""
@@ -58,9 +78,7 @@ class Progress:
             "epochs": self.total / self.per_epoch,
             "seconds_left": left,
         }
-        new = self.file.with_suffix(".new")
-        new.write_text(json.dumps(state))
-        os.replace(new, self.file)
+        files.write_text(self.file, json.dumps(state))
 
     def close(self) -> None:
         if self.bar is not None:

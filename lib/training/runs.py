@@ -1,4 +1,4 @@
-"""Run folders: settings, metrics, weights and provenance of each training.
+"""Run folders: settings, metrics, weights and provenance of each run.
 
 ``data/runs/EXPERIMENT-IDENTITY/`` holds
 
@@ -18,44 +18,24 @@ import dataclasses
 import fcntl
 import json
 import os
-import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lib import paths
-from lib.beyond.keypoints import KeypointDiscriminator, KeypointGenerator
-from lib.config import NOTEBOOKS, Config, config_for, identity
+from lib import files, paths
+from lib.beyond.recipe import recipe_for
+from lib.config import LABELS, Config
 from lib.data.cache import Dataset
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
+from lib.models.recipe import Recipe
 from lib.models.tables import Discriminator, Generator
-
-
-def networks(config: Config) -> tuple[Generator, Discriminator]:
-    """G and D as an algorithm wants them (3.3.1, 3.3.2), not initialised."""
-    algorithm = ALGORITHMS[config.algorithm]
-    kinds = {
-        "heatmaps": (Generator, partial(Discriminator, zero_background=config.zero_background)),
-        "keypoints": (KeypointGenerator, KeypointDiscriminator),
-    }[config.networks]
-    G = kinds[0](algorithm.conditional, config.features, config.narrowest)
-    D = kinds[1](
-        conditional=algorithm.conditional,
-        batch_norm=algorithm.batch_norm,
-        sigmoid=algorithm.sigmoid,
-        features=config.features,
-        narrowest=config.narrowest,
-        projection=config.projection,
-    )
-    return G, D
 
 
 def load_weights(network: torch.nn.Module, path: Path) -> None:
@@ -114,6 +94,29 @@ class Run:
                 f"{paths.shown(folder / 'config.json')} is damaged ({error!r}): delete the run "
                 "folder and train again."
             ) from None
+
+    @property
+    def recipe(self) -> Recipe:
+        """What G makes and D reads, and how its poses are drawn."""
+        return recipe_for(self.config)
+
+    def noise(self, number: int, seed: int, G: Generator | None = None) -> torch.Tensor:
+        """z (number, 128) for poses of a finished run; ``G``: its generator, if it is at hand."""
+        return self.recipe.noise(self, number, seed, G)
+
+    def h(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Encodings (N, 300), as fastText gives them, as the run's networks take them."""
+        return self.config.scaled(vectors)
+
+    @property
+    def described(self) -> str:
+        """One clause: the model, its networks, data and length."""
+        c, kinds = self.config, {"sample": "generated sample data", "coco": "COCO 2017"}
+        places = "networks on keypoints, not the thesis's"
+        networks = places if c.networks == "keypoints" else f"the thesis's networks{_width(c)}"
+        data = kinds.get(self.summary.get("source", ""), "")
+        parts = (LABELS.get(self.experiment, "conditional GAN"), networks, data)
+        return ", ".join(filter(None, parts)) + f", {self.summary['iterations']:,} iterations"
 
     @property
     def finished(self) -> bool:
@@ -177,20 +180,20 @@ class Run:
 
     def generator(self, epoch: float | None = None) -> Generator:
         """G in evaluation mode, at the end of the run or at a named epoch."""
-        G = networks(self.config)[0]
+        G = self.recipe.networks()[0]
         path = self._weights("generator") if epoch is None else self.folder / snapshot_name(epoch)
         load_weights(G, path)
         return G.eval()
 
     def discriminator(self) -> Discriminator:
         """D in evaluation mode, at the end of the run."""
-        D = networks(self.config)[1]
+        D = self.recipe.networks()[1]
         load_weights(D, self._weights("discriminator"))
         return D.eval()
 
     def rejector(self) -> Discriminator:
         """The D that chooses among poses (:mod:`lib.beyond.rejection`), in evaluation mode."""
-        D = networks(self.config)[1]
+        D = self.recipe.networks()[1]
         load_weights(D, self.folder / "rejector.safetensors")
         return D.eval()
 
@@ -249,7 +252,7 @@ class Run:
         """Makes the folder and writes the resolved settings."""
         self.folder.mkdir(parents=True, exist_ok=True)
         content = {"experiment": self.experiment, **dataclasses.asdict(self.config), **provenance}
-        write_json(self.folder / "config.json", content)
+        files.write_json(self.folder / "config.json", content)
 
     def save_checkpoint(self, iteration: int, G, D, state: dict) -> None:
         """Writes a checkpoint beside the last one, which goes when the new one is whole."""
@@ -289,10 +292,10 @@ class Run:
                 f"iteration {iteration}: delete the run folder and train again."
             )
         text = "".join(json.dumps(row) + "\n" for row in rows)
-        _write(self.folder / "metrics.jsonl", text)
+        files.write_text(self.folder / "metrics.jsonl", text)
 
     def finish(self, summary: dict) -> None:
-        write_json(self.folder / "summary.json", summary)
+        files.write_json(self.folder / "summary.json", summary)
 
     def delete(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -331,6 +334,11 @@ def save_network(network: torch.nn.Module, path: Path, half: bool = False) -> No
         raise InputError(f"{paths.shown(path)} cannot be written ({error}): make room.") from None
 
 
+def _width(config: Config) -> str:
+    names = {1.0: "", 0.5: " at half width", 0.25: " at quarter width"}
+    return names.get(config.features, f" at {config.features:g} times their width")
+
+
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
@@ -338,34 +346,6 @@ def _mean(values: list[float]) -> float:
 def snapshot_name(epoch: float) -> str:
     """The file of G as it was after an epoch."""
     return f"snapshot-{epoch:g}.safetensors"
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Writes a JSON file whole or not at all."""
-    _write(path, json.dumps(content, indent=2) + "\n")
-
-
-def hardware(device: torch.device) -> str:
-    """The processor that trains, in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.split(":", 1)[1].strip()
-            for line in info.read_text().splitlines()
-            if line.startswith("model name")
-        ]
-        model = names[0] if names else model
-    cores = torch.get_num_threads()
-    return f"{cores} core{'s' if cores > 1 else ''} of {model}"
 
 
 def commit() -> str:
@@ -383,49 +363,3 @@ def data_id(config: Config, dataset: Dataset) -> str:
     """What of the data a run depends on: the poses, or the poses with their captions."""
     conditional = ALGORITHMS[config.algorithm].conditional
     return dataset.pairs_id if conditional else dataset.poses_id
-
-
-def run_for(experiment: str, config: Config, dataset: Dataset, profile: str) -> Run:
-    """The run that these settings and data name, wherever it lies: among the runs made here, or
-    the published ones.
-
-    Raises:
-        InputError: its parent's settings are wrong.
-    """
-    parent = parent_of(config, dataset, profile)
-    own = identity(config, data_id(config, dataset), _identity_of(parent))
-    name = f"{experiment}-{own}"
-    published = Run(paths.PUBLISHED / name, config, experiment)
-    here = Run(paths.RUNS / name, config, experiment)
-    return published if published.finished and not here.finished else here
-
-
-def parent_of(config: Config, dataset: Dataset, profile: str) -> Run | None:
-    """The run whose networks are the warm start, with the settings that the profile gives it."""
-    if not config.parent:
-        return None
-    return run_for(config.parent, config_for(config.parent, profile), dataset, profile)
-
-
-def _identity_of(run: Run | None) -> str:
-    return run.folder.name if run else ""
-
-
-def finished_run(experiment: str, dataset: Dataset, profile: str) -> Run:
-    """The finished run of an experiment with the profile's own settings.
-
-    Raises:
-        InputError: there is none yet; the message says which notebook makes it.
-    """
-    run = run_for(experiment, config_for(experiment, profile), dataset, profile)
-    return require(run, profile, dataset)
-
-
-def require(run: Run, profile: str, dataset: Dataset) -> Run:
-    """``run``, if it is finished; otherwise an InputError that names the notebook to run."""
-    if not run.finished:
-        raise InputError(
-            f"There is no finished run of {run.experiment!r} with profile {profile!r} on the data "
-            f"{dataset.name!r}: run notebooks/{NOTEBOOKS[run.experiment]}.ipynb first."
-        )
-    return run

@@ -1,4 +1,4 @@
-"""``python -m lib.training.series CACHE``: trains several experiments, one after the other.
+"""``python -m lib.series CACHE``: trains several experiments, one after the other.
 
 Needs torch, numpy and safetensors only. Keeps to a budget of time; what is finished is not
 repeated, what was interrupted goes on: the same command may be given again and again, on this
@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 from lib.book.release import export
-from lib.config import LABELS, NOTEBOOKS, config_for, unknown
+from lib.config import LABELS, config_for, unknown
 from lib.data.cache import Dataset, load
 from lib.errors import InputError
-from lib.study import Experiment
+from lib.notebooks import NOTEBOOKS
+from lib.study import Study
 from lib.training import distributed
 
 
@@ -55,11 +56,10 @@ def train_series(
     Raises:
         InputError: as :func:`lib.training.loop.train`.
     """
-    deadline, found = time.monotonic() + 60 * minutes, {}
+    study, deadline, found = Study(profile, dataset), time.monotonic() + 60 * minutes, {}
     for name in in_order(names, profile):
-        experiment = Experiment(name, config_for(name, profile), dataset, profile)
         late = distributed.any_says(time.monotonic() > deadline)
-        run = experiment.run if late else experiment.train(device, deadline)
+        run = study.run(name) if late else study.train(name, device=device, deadline=deadline)
         found[name] = "finished" if run.finished else f"{run.iterations:,} iterations"
         if run.finished and published is not None and distributed.rank() == 0:
             export(run, published)

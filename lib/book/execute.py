@@ -1,0 +1,110 @@
+"""The one executor of notebooks.
+
+A notebook is executed into a temporary file, which takes the place of the last good one only once
+it has run to its end. Wrong parameters are refused by :mod:`lib.book.engine`.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from lib import files, paths
+from lib.book.gate import fault
+from lib.errors import InputError
+
+ALLOCATOR = {  # of glibc, read when a process starts; the Makefile's values
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
+    "MALLOC_TOP_PAD_": str(256 << 20),
+}
+
+
+def up_to_date(executed: Path, mark: str) -> bool:
+    """Whether an executed notebook is there, whole, and of this fingerprint."""
+    if not executed.exists() or fault(executed):
+        return False
+    return json.loads(executed.read_text())["metadata"].get("thesis") == mark
+
+
+def declared(notebook: Path) -> set[str]:
+    """Names that a notebook's parameters cell assigns."""
+    import papermill
+
+    return set(papermill.inspect_notebook(str(notebook)))
+
+
+def execute(
+    notebook: Path,
+    parameters: dict[str, Any],
+    mark: str = "",
+    target: Path | None = None,
+    temporary: Path | None = None,
+) -> Path:
+    """Executes one notebook.
+
+    Args:
+        notebook: the source, in whose folder the kernel runs.
+        parameters: those that differ from the notebook's own.
+        mark: the fingerprint that the executed notebook carries.
+        target: where it goes; default: the book's folder.
+        temporary: where it is until it has run to its end; default: data/executing/.
+    Returns:
+        The executed notebook.
+    Raises:
+        InputError: a parameter is refused (:mod:`lib.book.engine`), or a cell failed; the message
+            names notebook, cell and error. The notebook that was executed before stays.
+    """
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    target = target or paths.EXECUTED / notebook.name
+    temporary = temporary or paths.DATA / "executing" / notebook.name
+    for folder in (target.parent, temporary.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(temporary),
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            # papermill's own cwd would change that of this process, and of the other threads
+            resources={"metadata": {"path": str(notebook.parent)}},
+            extra_arguments=["--log-level=ERROR"],  # not a warning for every kernel
+        )
+    except PapermillExecutionError as error:
+        raise InputError(
+            f"{notebook.name} failed in code cell {error.exec_count}: {error.ename}: "
+            f"{error.evalue}\n"
+            f"(All of it: {paths.shown(temporary)}; what was executed before is kept.)"
+        ) from None
+    except DeadKernelError:
+        raise InputError(
+            f"{notebook.name} was stopped from outside, perhaps for lack of memory; what was "
+            "executed before is kept."
+        ) from None
+    if wrong := fault(temporary):
+        raise InputError(f"{notebook.name} {wrong}.")
+    content = json.loads(temporary.read_text())
+    content["metadata"]["thesis"] = mark
+    for cell in content["cells"]:  # the book shows the parameters as the notebook declares them
+        tags = cell["metadata"].get("tags", [])
+        if "injected-parameters" in tags:
+            tags.append("remove-cell")
+    files.write_text(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    temporary.unlink()
+    return target
+
+
+def kernel_environment() -> None:
+    """Lets kernels be those of this Python, whether or not its environment is activated, and
+    memory be reused instead of returned to the system, which halves a training's time."""
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    )
+    for name, value in ALLOCATOR.items():
+        os.environ.setdefault(name, value)

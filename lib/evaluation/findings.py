@@ -1,0 +1,314 @@
+"""Every verdict of the book: what was measured, and what follows from it.
+
+A finding is a sentence and the numbers it rests on. Its thresholds are named here, each with the
+reason for it; where there is too little to judge by, the sentence says so.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lib.evaluation.statistics import Estimate
+
+THESIS = {"accuracy": 0.667, "retrieval_ratio": 1.041, "n_fake": 17_326}  # 4.4.2
+
+APART = 0.95  # 1-NN accuracy: of twenty poses nineteen are told from the others by a neighbour
+COLLAPSED = 0.8  # of real poses' diversity; validation poses keep more than 0.97 of it
+STEADY = 0.25  # change of a mean loss, relative to the larger one, that a curve does not show
+WINDOWS = 10  # of a run, over which losses are averaged
+FEWEST = 12  # validation points from which a trend is judged: four in each third
+RANKED = 10  # moments from which a rank correlation is judged: rho of 0.65 is then significant
+SIGNIFICANT = 0.05  # p-value
+TELLING = 0.6  # probability that captions of one image are closer; 0.5 is chance
+EVEN, JUMPING = 0.15, 0.3  # longest of twenty steps: three and six times an even one, of 5 %
+SAYING, DECIDING = 0.4, 0.9  # distance along a row over that down a column
+COPIED = 0.01  # share of validation poses as near to a training pose as what counts as a copy
+CLOSE = 0.75, 1.1  # accuracy and ratio: half of what is told apart by chance and not; 10 % farther
+MEMORISED = 0.4  # 1-NN accuracy: synthesised poses are nearer to real ones than real ones are
+POOL = 32  # captions among which R-precision looks
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict.
+
+    ``sentence``: what a page says. ``numbers``: what it rests on, by name.
+    """
+
+    sentence: str
+    numbers: dict[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def _repr_markdown_(self) -> str:
+        return self.sentence
+
+
+def mode_collapse(result) -> Finding:
+    """Whether synthesised poses are as varied as real ones (4.1).
+
+    Args:
+        result: an :class:`lib.evaluation.measures.Evaluation`.
+    """
+    ratio, accuracy = result.diversity_fake / result.diversity_real, result.accuracy
+    says = "so no mode collapse shows in this number"
+    if ratio < COLLAPSED:
+        says = "a sign of mode collapse"
+    elif accuracy > APART:
+        says = "which says little about poses so unlike real ones"
+    few = "hardly any" if accuracy > APART else "some"
+    return Finding(
+        f"The 1-NN accuracy is {accuracy:.1%}: {few} synthesised poses lie among real ones. Two of "
+        f"them are {ratio:.2f} times as far apart as two real poses, {says}.",
+        {"accuracy": accuracy, "diversity": ratio},
+    )
+
+
+def loss_trend(metrics: Sequence[Mapping]) -> Finding:
+    """Whether D's training loss changes over a run: the last of ten windows against the second, as
+    the first holds the wild beginning."""
+    losses = np.array([row["loss_d"] for row in metrics if "loss_d" in row])
+    if len(losses) < WINDOWS * WINDOWS:
+        return Finding(f"The run has {len(losses)} losses, too few to see a trend.")
+    means = [part.mean() for part in np.array_split(losses, WINDOWS)]
+    before, after = float(means[1]), float(means[-1])
+    changed = abs(after - before) > STEADY * max(abs(before), abs(after))
+    return Finding(
+        f"D's training loss averages {before:.2g} in the second tenth of the run and {after:.2g} "
+        f"in the last: it {'changes' if changed else 'hardly changes'}.",
+        {"before": before, "after": after},
+    )
+
+
+def ahead(a: Estimate, b: Estimate, names: tuple[str, str]) -> str:
+    """Which of two accuracies is the better one, by their intervals: a clause."""
+    if not a.beside(b):
+        return "their intervals overlap"
+    return f"{names[0] if a.beside(b) < 0 else names[1]} is ahead"
+
+
+def early(gp: Estimate, clamped: Estimate, epoch: float, end: float) -> Finding:
+    """WGAN-GP against WGAN after the same few epochs (4.1, Figure 7)."""
+    return Finding(
+        f"After epoch {epoch:g} the 1-NN accuracy is {gp:.1%} with WGAN-GP and {clamped:.1%} with "
+        f"WGAN: {ahead(gp, clamped, ('WGAN-GP', 'WGAN'))}. At the end of the run WGAN-GP has "
+        f"{end:.1%}.",
+        {"wgan_gp": gp.value, "wgan": clamped.value, "end": end},
+    )
+
+
+def loss_and_quality(tracked: Sequence[tuple[float, float, float]]) -> Finding:
+    """Whether the critic's loss follows the quality of the samples (2.1).
+
+    Args:
+        tracked: as :func:`lib.evaluation.measures.track` gives it.
+    """
+    from scipy import stats
+
+    if len(tracked) < RANKED:
+        return Finding(
+            f"Of this run {len(tracked)} generators were kept, too few for a rank correlation "
+            f"({RANKED} are needed)."
+        )
+    _, estimate, distance = zip(*tracked, strict=True)
+    rho, p = map(float, stats.spearmanr(estimate, distance))
+    says = "the loss follows quality" if rho > 0 else "the loss goes against quality"
+    if p > SIGNIFICANT:
+        says = "which may be chance"
+    return Finding(
+        f"Over {len(tracked)} moments of the run the rank correlation of the critic's estimate and "
+        f"the Fréchet distance is {rho:.2f} (p = {p:.2g}): {says}.",
+        {"rho": rho, "p": p},
+    )
+
+
+def captions_apart(distances, repeats: int) -> Finding:
+    """Whether encodings tell captions of one image from those of two (4.2, Figure 10).
+
+    Args:
+        distances: a :class:`lib.data.captions.Distances`.
+    """
+    p, same, different = distances.probability, distances.same.mean(), distances.different.mean()
+    says = "encodings hardly tell whether two captions belong to the same image"
+    if p > TELLING:
+        says = "encodings tell, to some degree, which captions belong to the same image"
+    return Finding(
+        f"In {repeats:,} repeats the mean distance is {same:.3f} within an image and "
+        f"{different:.3f} between two. The captions of one image are closer in {p:.1%} of the "
+        f"repeats (50% would be chance): {says}.",
+        {"probability": p, "same": float(same), "different": float(different)},
+    )
+
+
+def gaps(metrics: Sequence[Mapping]) -> np.ndarray:
+    """The gap after each epoch: D's validation loss less its mean training loss in that epoch."""
+    found, losses = [], []
+    for row in metrics:
+        if "loss_d" in row:
+            losses.append(row["loss_d"])
+        elif "val_loss_d" in row and losses:
+            found.append(row["val_loss_d"] - np.mean(losses))
+            losses = []
+    return np.array(found)
+
+
+def overfitting(metrics: Sequence[Mapping]) -> Finding:
+    """Whether training and validation losses of D diverge (4.3, Figures 11 and 14).
+
+    The gap between them must have grown from the first third of the run to the last by more than
+    twice the standard error of the difference.
+    """
+    gap = gaps(metrics)
+    if len(gap) < FEWEST:
+        return Finding(
+            f"The run has {len(gap)} validation losses, too few to tell overfitting from chance "
+            f"({FEWEST} are needed)."
+        )
+    first, *_, last = np.array_split(gap, 3)
+    grown = float(last.mean() - first.mean())
+    error = float(np.sqrt(first.var(ddof=1) / len(first) + last.var(ddof=1) / len(last)))
+    says = "no overfitting shows"
+    if grown > 2 * error:
+        says = "the curves part, as they do in overfitting"
+    elif grown < -2 * error:
+        says = "the curves come closer, which is not overfitting"
+    return Finding(
+        f"The validation loss of D less its training loss averages {first.mean():.2f} in the first "
+        f"third of the run and {last.mean():.2f} in the last, a growth of {grown:.2f} ± "
+        f"{2 * error:.2f}: {says}.",
+        {"first": float(first.mean()), "last": float(last.mean()), "grown": grown, "error": error},
+    )
+
+
+def capacity(full: Finding, reduced: Finding) -> Finding:
+    """Whether half the features overfit less (4.3), of two findings of :func:`overfitting`."""
+    if not full.numbers or not reduced.numbers:
+        return Finding("One of the two runs has too few validation losses to compare their gaps.")
+    a, b = full.numbers, reduced.numbers
+    error = 2 * float(np.hypot(a["error"], b["error"]))
+    says = "The difference is within what chance gives"
+    if a["grown"] - b["grown"] > error:
+        says = "The reduced model overfits less"
+    elif b["grown"] - a["grown"] > error:
+        says = "The reduced model overfits more"
+    return Finding(
+        f"The gap grows by {a['grown']:.2f} at full and by {b['grown']:.2f} at reduced capacity. "
+        f"{says}. Two runs compare only at the same number of epochs and the same learning rate.",
+        {"full": a["grown"], "reduced": b["grown"]},
+    )
+
+
+def at_the_end(name: str, result, iterations: int) -> Finding:
+    """The accuracy of a model, and after how long."""
+    return Finding(
+        f"The 1-NN accuracy of the {name} is {result.accuracy:.1%}, after {iterations:,} "
+        "iterations.",
+        {"accuracy": result.accuracy},
+    )
+
+
+def caption_matters(along: float, down: float) -> Finding:
+    """Whether the caption changes the pose (4.3): the mean distance of two poses that share their
+    noise, and of two that share their caption, heatmap pixels."""
+    says = "the caption hardly matters"
+    if along > DECIDING * down:
+        says = "the caption matters as much as the noise"
+    elif along > SAYING * down:
+        says = "the caption matters, though less than the noise"
+    return Finding(
+        f"Two poses of one noise and different captions are {along:.0f} apart on average, two of "
+        f"one caption and different noises {down:.0f}: {says}.",
+        {"along": along, "down": down},
+    )
+
+
+def warm_against_random(warm: Estimate, random: Estimate, lengths: tuple[int, int]) -> Finding:
+    """Whether the warm start matters (4.3), by 1-NN accuracies after so many iterations."""
+    says = ahead(warm, random, ("the warm start", "the random start"))
+    unequal = "" if len(set(lengths)) == 1 else " The two were not trained equally long."
+    return Finding(
+        f"After {lengths[0]:,} iterations from the warm start the 1-NN accuracy is {warm:.1%}, "
+        f"after {lengths[1]:,} from random weights {random:.1%}: {says}.{unequal}",
+        {"warm": warm.value, "random": random.value},
+    )
+
+
+def smooth_paths(by_noise: float, by_caption: float, numbers: tuple[int, int]) -> Finding:
+    """Whether poses change smoothly along paths (4.4.1): the median, over paths between noises and
+    between captions, of the longest of twenty steps as a share of the distance of the ends."""
+    longest = max(by_noise, by_caption)
+    says = "Paths are smooth" if longest < EVEN else "Paths move unevenly"
+    if longest > JUMPING:
+        says = "Keypoints jump"
+    return Finding(
+        f"Of {numbers[0]} paths between noises, the longest of twenty steps covers {by_noise:.0%} "
+        f"of the distance between the ends (median); of {numbers[1]} between captions "
+        f"{by_caption:.0%}. {says}.",
+        {"noise": by_noise, "caption": by_caption},
+    )
+
+
+def close_to_real(result) -> Finding:
+    """How close synthesised poses are to real ones by the thesis's two measures (4.4.2)."""
+    accuracy, ratio = result.accuracy, result.retrieval_ratio
+    says = "They come near real poses, and most can still be told from them"
+    if accuracy > APART:
+        says = "Hardly any synthesised pose lies among real ones"
+    elif accuracy < MEMORISED:
+        says = "Accuracy that low means that training poses are repeated"
+    elif accuracy < CLOSE[0] and ratio < CLOSE[1]:
+        says = "By both measures they are close to real poses"
+    d_r, d_g = result.retrieval_real.mean(), result.retrieval_fake.mean()
+    return Finding(
+        f"The leave-one-out accuracy is {accuracy:.1%} with {len(result.fake):,} poses of each "
+        f"kind. Validation poses are {d_r:.1f} from the nearest real and {d_g:.1f} from the "
+        f"nearest synthesised pose, a ratio of {ratio:.3f}. {says}.",
+        {"accuracy": accuracy, "ratio": ratio},
+    )
+
+
+def beside_the_thesis(result, source: str) -> Finding:
+    """The reduced warm model's accuracy and ratio next to the thesis's 66.7 % and 1.041."""
+    size = len(result.fake)
+    accuracy, ratio = (result.estimates[name] for name in ("accuracy", "retrieval_ratio"))
+    ours = f"{accuracy:.1%} and {ratio:.3f}, on {size:,} poses"
+    numbers = {"accuracy": accuracy.value, "ratio": ratio.value, "poses": size}
+    if size != THESIS["n_fake"] or source != "coco":
+        return Finding(
+            f"Here they are {ours}: not comparable, as the thesis measured on "
+            f"{THESIS['n_fake']:,} poses of COCO.",
+            numbers,
+        )
+    excess = abs(accuracy.value - 0.5) - abs(THESIS["accuracy"] - 0.5)
+    worse = max(excess, ratio.value - THESIS["retrieval_ratio"]) > 0
+    return Finding(
+        f"Here they are {ours} of the same kind, which is {'worse' if worse else 'no worse'}.",
+        numbers,
+    )
+
+
+def copies(copied: Estimate) -> Finding:
+    """Whether training poses are repeated, by the share of poses as near to one as a copy."""
+    usual = "more than" if copied.low > COPIED else "no more than"
+    return Finding(
+        f"Of the synthesised poses {copied:.1%} lie as near to a training pose as only 1% of the "
+        f"validation poses do: {usual} poses that were never seen in training.",
+        {"copied": copied.value},
+    )
+
+
+def alignment(fits: Estimate, nearest: Estimate) -> Finding:
+    """Whether poses fit their captions: R-precision of the model, and of the pose that belongs to
+    the nearest training caption."""
+    chance = Estimate(*[1 / POOL] * 3)
+    beyond = {-1: "below chance", 0: "which is no more than chance", 1: "beyond chance"}
+    found = {-1: "fewer", 0: "about as many", 1: "more"}
+    return Finding(
+        f"From a pose of the reduced model its own caption is picked out of {POOL} in {fits:.1%} "
+        f"of all cases, {beyond[fits.beside(chance)]} ({chance.value:.1%}). With the pose of the "
+        f"nearest training caption it is {nearest:.1%}: the model finds "
+        f"{found[fits.beside(nearest)]}.",
+        {"model": fits.value, "nearest": nearest.value},
+    )

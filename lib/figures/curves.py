@@ -1,0 +1,213 @@
+"""Numbers as pictures (Figures 3, 5, 8, 10 to 12, 14, 17, 21): losses, distances, preferences."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from lib.figures.page import (
+    AVERAGES,
+    BLUE,
+    FONT,
+    ORANGE,
+    PALE,
+    RED,
+    STYLE,
+    WIDTH,
+    Page,
+)
+
+
+def _curve(metrics: Sequence[Mapping], key: str) -> np.ndarray:
+    """(2, n) epochs and values of the lines with ``key``; what is not finite becomes NaN, a gap."""
+    points = [(line["epoch"], line[key]) for line in metrics if line.get(key) is not None]
+    curve = np.array(points, dtype=float).reshape(-1, 2).T
+    return np.where(np.isfinite(curve), curve, np.nan)
+
+
+def thin(curve: np.ndarray, most: int = 2000) -> np.ndarray:
+    """Thins a curve (2, n) to the lowest and highest point of each of ``most / 2`` equal parts.
+
+    So no peak is lost; a part with a NaN keeps one, so that a gap stays a gap. A curve of up to
+    ``most`` points is left as it is.
+    """
+    if curve.shape[1] <= most:
+        return curve
+    keep = set()
+    for part in np.array_split(np.arange(curve.shape[1]), most // 2):
+        gaps = np.isnan(curve[1, part])
+        keep.update(part[gaps][:1])
+        part = part[~gaps][np.argsort(curve[1, part[~gaps]])]
+        keep.update((*part[:1], *part[-1:]))
+    return curve[:, sorted(keep)]
+
+
+def averages(curve: np.ndarray) -> np.ndarray:
+    """Means of up to 200 equal parts, of ten points or more, of a curve (2, n); gaps stay gaps."""
+    parts = np.array_split(curve, min(AVERAGES, curve.shape[1] // 10), axis=1)
+    return np.transpose([part.mean(axis=1) for part in parts])
+
+
+def cut_limits(curve: np.ndarray) -> tuple[float, float] | None:
+    """The values to show of a curve (2, n) that is wild at its beginning (Figure 8).
+
+    They hold the later half of the finite points, but for spikes: all between the quantiles of
+    0.5 and 99.5 %, and a third as much on either side. None when three times that holds all.
+    """
+    x, y = curve[:, np.isfinite(curve[1])]
+    if not len(y):
+        return None
+    low, high = np.quantile(y[x >= np.median(x)], [0.005, 0.995])
+    margin = (high - low) / 3 or 0.05 * abs(low) or 0.05
+    if np.ptp(y) <= 3 * (high - low + 2 * margin):
+        return None
+    return max(low - margin, y.min() - margin / 4), min(high + margin, y.max() + margin / 4)
+
+
+def _draw_losses(ax: Axes, metrics: Sequence[Mapping], key: str, cut: bool) -> None:
+    """Training and validation losses of one network, and a note on what is not shown."""
+    training, validation = _curve(metrics, key), _curve(metrics, f"val_{key}")
+    few = dict(marker="o", markersize=3, lw=1) if training.shape[1] < 100 else dict(lw=0.7)
+    ax.plot(*thin(training), color=PALE, label="training", **few)
+    if training.shape[1] >= 100:
+        ax.plot(*averages(training), color=BLUE, lw=1.4, label="training, averaged")
+    if validation.size:
+        dot = np.clip(300 / validation.shape[1], 1.8, 5)
+        dots = dict(marker="o", markersize=dot, mec="white", mew=0.5 * (dot > 4))
+        ax.plot(*validation, color=ORANGE, lw=1, label="validation", **dots)
+    x, y = both = np.concatenate([training, validation], axis=1)
+    limits = cut_limits(both) if cut else None
+    notes = []
+    if limits:
+        # Few as they are, validation points must not all fall outside: the later ones are shown.
+        late = validation[1, validation[0] >= np.median(validation[0])] if validation.size else []
+        shown = [value for value in late if np.isfinite(value)]
+        space = 0.03 * (limits[1] - limits[0])
+        limits = (
+            min([limits[0], *(v - space for v in shown)]),
+            max([limits[1], *(v + space for v in shown)]),
+        )
+        ax.set_ylim(limits)
+        outside = (y < limits[0]) | (y > limits[1])
+        if outside.any():
+            notes.append(
+                f"cut off for display: {outside.sum():,} of {len(y):,} points, the last at epoch "
+                f"{x[outside].max():.3g}; in all from {np.nanmin(y):,.4g} to {np.nanmax(y):,.4g}"
+            )
+    gaps = np.isnan(y).sum()
+    if gaps:
+        notes.append(f"{gaps:,} of {len(y):,} points are not finite and left out")
+    if gaps == len(y):
+        ax.text(0.5, 0.5, "no finite values", transform=ax.transAxes, ha="center", va="center")
+        ax.set_yticks([])
+    note = "\n".join(notes).replace("-", "\N{MINUS SIGN}")
+    ax.set_title(note, fontsize=FONT - 0.5, loc="right", color="0.35", pad=4)
+
+
+@STYLE
+def loss_curves(metrics: Sequence[Mapping], cut: bool = True) -> Figure:
+    """Losses of D and, below, of G over the epochs (Figures 3, 5, 8, 11, 12, 14, 17).
+
+    Args:
+        metrics: lines of metrics.jsonl: ``epoch`` with ``loss_d`` and, where G was updated,
+            ``loss_g``; or ``epoch`` with ``val_loss_d`` and ``val_loss_g``.
+        cut: leave out what is far from the later half, and say so above the curve.
+    """
+    fig = Page(WIDTH, 5.4, layout="constrained")
+    axes = dict(zip(("discriminator", "generator"), fig.subplots(2, 1, sharex=True), strict=True))
+    for name, ax in axes.items():
+        _draw_losses(ax, metrics, f"loss_{name[0]}", cut)
+        ax.set_ylabel(f"{name} loss")
+    ax.set(xlabel="epoch", xlim=(0, 1.01 * max((line["epoch"] for line in metrics), default=1)))
+    handles = {line.get_label(): line for ax in axes.values() for line in ax.lines}
+    fig.legend(handles.values(), handles, loc="outside upper center", ncols=3, frameon=False)
+    return fig
+
+
+def _histogram(ax: Axes, values: np.ndarray, bins: np.ndarray, colour, label: str) -> None:
+    """The density of values, their mean as a line and in the legend."""
+    label, look = f"{label} (mean {np.mean(values):#.4g})", dict(element="step", alpha=0.35)
+    sns.histplot(x=values, bins=bins, stat="density", color=colour, label=label, ax=ax, **look)
+    ax.axvline(np.mean(values), color=colour, ls="--", lw=1.5)
+    ax.grid(axis="x", visible=False)
+    ax.set_ylabel("density")
+    ax.legend(frameon=False)
+
+
+@STYLE
+def distance_histograms(
+    same: np.ndarray,
+    different: np.ndarray,
+    labels: tuple[str, str] = ("same image", "two images"),
+    xlabel: str = "euclidean distance between caption encodings",
+) -> Figure:
+    """Two samples of distances, (n,) and (m,), as histograms over one another (Figure 10)."""
+    samples = [np.asarray(sample, dtype=float) for sample in (same, different)]
+    number = int(np.clip(np.sqrt(min(map(len, samples))), 10, 60))  # few values, broad bins
+    bins = np.histogram_bin_edges(np.concatenate(samples), number)
+    fig = Page(WIDTH, 3.6, layout="constrained")
+    ax = fig.subplots()
+    for sample, colour, label in zip(samples, (BLUE, ORANGE), labels, strict=True):
+        _histogram(ax, sample, bins, colour, label)
+    ax.set_xlabel(xlabel)
+    return fig
+
+
+def retrieval_histogram(d_r: np.ndarray, d_g: np.ndarray) -> Figure:
+    """Distances (n,) of validation poses to their nearest real and synthesised pose (Figure 21).
+
+    Heatmap pixels, summed over the 17 keypoints (thesis 4.4.2).
+    """
+    labels = ("nearest real pose", "nearest synthesised pose")
+    return distance_histograms(d_r, d_g, labels, "distance (heatmap pixels, sum over keypoints)")
+
+
+@STYLE
+def norms(h_norms: np.ndarray, scaled: np.ndarray, z_norms: np.ndarray) -> Figure:
+    """Lengths (n,) of caption encodings h, of the same times 30, and (m,) of noises z (4.3)."""
+    parts = dict(zip(("‖h‖", "‖30 h‖", "‖z‖"), (h_norms, scaled, z_norms), strict=True))
+    fig = Page(WIDTH, 4.0, layout="constrained")
+    axes = fig.subplots(len(parts), 1, sharex=True)
+    for ax, (label, part), colour in zip(axes, parts.items(), (ORANGE, RED, BLUE), strict=True):
+        _histogram(ax, part, np.histogram_bin_edges(part, 40), colour, label)
+    ax.set(xlabel="euclidean norm", xlim=(0, None))
+    return fig
+
+
+@STYLE
+def preferences(
+    captions: Sequence[str],
+    shares: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    overall: float,
+    interval: tuple[float, float],
+    title: str = "",
+) -> Figure:
+    """Share of subjects that preferred the synthesised pose, question by question (thesis 4.4.3).
+
+    Args:
+        captions: of the n questions.
+        shares, intervals: n fractions and their intervals.
+        overall, interval: fraction of all answers, and its interval: a line in a band.
+        title: above the axes.
+    """
+    fig = Page(WIDTH, 1.1 + 0.24 * len(captions), layout="constrained")
+    ax = fig.subplots()
+    places, ends = np.arange(1, len(captions) + 1), np.transpose(intervals)  # (n,), (2, n)
+    ax.axvspan(*interval, color=ORANGE, alpha=0.2, lw=0)
+    ax.axvline(overall, color=ORANGE, lw=1.5, label=f"all answers ({overall:.0%})")
+    ax.axvline(0.5, color="0.35", lw=1.2, ls="--", label="no preference (50%)")
+    ax.hlines(places, *ends, color=BLUE, lw=1.5)
+    ax.plot(shares, places, "o", color=BLUE, markersize=5, label="a question, 95% interval")
+    short = [textwrap.shorten(caption, 44, placeholder=" …") for caption in captions]
+    ax.set_yticks(places, [f"{caption}  {n}" for n, caption in enumerate(short, 1)])
+    ax.set(xlim=(-0.02, 1.02), ylim=(len(captions) + 0.6, 0.4), title=title)
+    ax.set_xlabel("share that preferred the synthesised pose")
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.grid(axis="y", visible=False)
+    fig.legend(loc="outside upper center", ncols=3, frameon=False)
+    return fig

@@ -1,0 +1,78 @@
+"""What all figures share: sizes, colours, style, and a page to draw on.
+
+Lengths are inches unless heatmap or image pixels are named. Captions are drawn as they are: a ``$``
+in one starts no formula.
+"""
+
+from io import BytesIO
+
+import matplotlib
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb
+from matplotlib.figure import Figure
+
+from lib.data.skeleton import NAMES
+
+WIDTH = 8.0  # of a figure; the book shows it 700 to 1000 screen pixels wide
+DPI = 144  # 1152 pixels: sharp on most screens, and a grid is 0.5 to 1 MB
+GAP = 0.04  # between neighbouring poses
+FONT = 9.5  # points
+LINE, LETTER = FONT * 1.3 / 72, FONT * 0.54 / 72  # height of a line, usual width of a letter
+AVERAGES = 200  # points of the line that averages a long training curve
+
+BLUE, ORANGE, _, RED = sns.color_palette("colorblind", 4)
+PALE = sns.light_palette(BLUE, 10)[4]  # noise behind a line
+SIDES = {"left": "#ffb347", "right": "#6cc5ff", "middle": "#f2f2f2"}  # of the skeleton
+SIZES = ("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
+STYLE = matplotlib.rc_context(  # around every function that draws; leaves no trace outside
+    sns.axes_style("whitegrid")
+    | dict.fromkeys(SIZES, FONT)
+    | dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.formatter.useoffset"), False)
+    | {"font.family": "DejaVu Sans", "grid.color": "0.9", "text.parse_math": False}
+)
+
+
+def _channel_colours() -> np.ndarray:
+    """(17, 3) RGB: nose white, left keypoints rose to yellow, right ones cyan to violet.
+
+    Warm and cold stay apart without red and green; neighbours also differ in saturation.
+    """
+    colours = np.ones((len(NAMES), 3))
+    saturation = np.where(np.arange(8) % 2, 0.9, 0.55)
+    for first, hues in ((1, np.linspace(-25, 64, 8)), (2, np.linspace(172, 295, 8))):
+        colours[first::2] = hsv_to_rgb(np.stack([hues % 360 / 360, saturation, np.ones(8)], axis=1))
+    return colours
+
+
+COLOURS = _channel_colours()
+
+
+def side(edge: tuple[int, int]) -> str:
+    """The side of the body that an edge of the skeleton belongs to; the nose is on both."""
+    sides = {NAMES[i].split()[0] for i in edge} - {"nose"}
+    return sides.pop() if len(sides) == 1 else "middle"
+
+
+class Page(Figure):
+    """A figure that pyplot does not know, so that a notebook shows it once and not twice.
+
+    It draws itself for IPython and for glue, whether or not a plotting backend is active.
+    """
+
+    def __init__(self, width: float, height: float, **options):
+        super().__init__(figsize=(width, height), dpi=DPI, facecolor="white", **options)
+
+    def place(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Adds bare axes at a distance from the upper left corner."""
+        across, down = self.get_size_inches()
+        box = (left / across, 1 - (top + height) / down, width / across, height / down)
+        ax = self.add_axes(box, xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+        return ax
+
+    def _repr_png_(self) -> bytes:
+        png = BytesIO()
+        self.savefig(png, format="png", bbox_inches="tight")
+        return png.getvalue()

@@ -1,0 +1,260 @@
+"""Poses as pictures (Figures 1, 2, 4, 6, 7, 9, 13, 15, 16, 18 to 20): heatmaps in, a figure out.
+
+Heatmaps are in [0, 1], arrays or tensors.
+"""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from lib.data.heatmaps import decode
+from lib.data.skeleton import EDGES, NAMES, SIZE
+from lib.figures.page import (
+    BLUE,
+    COLOURS,
+    DPI,
+    FONT,
+    GAP,
+    LETTER,
+    LINE,
+    RED,
+    SIDES,
+    STYLE,
+    WIDTH,
+    Page,
+    side,
+)
+
+
+def heatmap_image(heatmaps: torch.Tensor) -> np.ndarray:
+    """One image (64, 64, 3), RGB in [0, 1], of heatmaps (17, 64, 64), as in Figure 2.
+
+    Each channel has its colour, brighter where it is higher; where several overlap, the brightest
+    counts.
+    """
+    values = torch.as_tensor(heatmaps).detach().cpu().float().clamp(0, 1).numpy()
+    return (values[..., None] * COLOURS[:, None, None]).max(axis=0)
+
+
+def draw_pose(ax: Axes, heatmaps: torch.Tensor, skeleton: bool = True) -> None:
+    """Draws heatmaps (17, 64, 64) and over them the skeleton decoded from them (Figure 2).
+
+    An edge is drawn where both of its keypoints exist.
+    """
+    ax.imshow(heatmap_image(heatmaps), interpolation="bilinear")
+    ax.set(xticks=[], yticks=[], xlim=(-0.5, SIZE - 0.5), ylim=(SIZE - 0.5, -0.5))
+    if skeleton:
+        pose = decode(torch.as_tensor(heatmaps).detach().cpu()[None])[0].numpy()  # (17, 3)
+        edges = [edge for edge in EDGES if pose[list(edge), 2].all()]
+        lines = LineCollection(
+            [pose[list(edge), :2] for edge in edges],
+            colors=[SIDES[side(edge)] for edge in edges],
+            linewidths=1.0 + 0.3 * ax.get_window_extent().width / ax.figure.dpi,
+            capstyle="round",
+        )
+        ax.add_collection(lines, autolim=False)
+
+
+def _wrap(text: str, width: float) -> str:
+    return textwrap.fill(" ".join(text.split()), max(8, int(width / LETTER)))
+
+
+def _room(texts: Sequence[str]) -> float:
+    """The height that the longest of some wrapped texts takes above a row of poses."""
+    return max((text.count("\n") + 1) * LINE + 0.09 for text in texts)
+
+
+def _above(ax: Axes, text: str, where: str = "center") -> None:
+    """Writes above axes, at their left, center or right."""
+    x = {"left": 0.0, "center": 0.5, "right": 1.0}[where]
+    place = dict(xycoords="axes fraction", textcoords="offset points", ha=where, va="bottom")
+    ax.annotate(text, (x, 1), (0, 3), linespacing=1.15, **place)
+
+
+def _pose_rows(rows: Sequence, above: Sequence[float], left: float = 0.0) -> tuple[Page, list]:
+    """A figure of rows of poses close together, and its axes row by row.
+
+    ``rows``: for each row its heatmaps (n, 17, 64, 64), the longest fills the width. ``above``:
+    free height above each row. ``left``: free width beside the rows.
+    """
+    columns = max(map(len, rows))
+    step = min((WIDTH - left + GAP) / columns, WIDTH / 3)
+    fig = Page(left + columns * step - GAP, sum(above) + len(rows) * step - GAP)
+    axes = []
+    for i, row in enumerate(rows):
+        top = sum(above[: i + 1]) + i * step
+        axes.append([fig.place(left + j * step, top, *[step - GAP] * 2) for j in range(len(row))])
+        for ax, heatmaps in zip(axes[-1], row, strict=True):
+            draw_pose(ax, heatmaps)
+    return fig, axes
+
+
+def _split(items: Sequence, columns: int) -> list:
+    return [items[i : i + columns] for i in range(0, len(items), columns)]
+
+
+@STYLE
+def pose_grid(
+    heatmaps: torch.Tensor,
+    columns: int = 6,
+    titles: Sequence[str] | None = None,
+    source: str = "",
+) -> Figure:
+    """Poses (n, 17, 64, 64) side by side, a title above each where given (Figures 4, 6, 9, 13);
+    ``source``, a line below, says which networks made them.
+
+    A single pose is drawn large, with a key of the colours (Figure 2).
+    """
+    if len(heatmaps) == 1:
+        return _pose_with_key(heatmaps[0], titles[0] if titles else "")
+    columns = min(columns, len(heatmaps))
+    rows = _split(heatmaps, columns)
+    wrapped = [_wrap(title, WIDTH / columns - 0.08) for title in titles or []]
+    fig, axes = _pose_rows(
+        rows, [_room(row) for row in _split(wrapped, columns)] or [0] * len(rows)
+    )
+    for ax, title in zip(sum(axes, []), wrapped, strict=False):
+        _above(ax, title)
+    return _signed(fig, source)
+
+
+def _signed(fig: Page, source: str) -> Page:
+    """Writes below a figure which networks made its poses."""
+    if source:
+        (across, down), size = fig.get_size_inches(), FONT - 1.5
+        text = _wrap(source, across * FONT / size)
+        fig.text(0, -0.05 / down, text, color="0.45", fontsize=size, va="top")
+    return fig
+
+
+def _pose_with_key(heatmaps: torch.Tensor, title: str) -> Figure:
+    """One pose (17, 64, 64) beside the colours of its channels and of its skeleton."""
+    size, key, space = 4.4, 1.7, _room([title]) if title else 0.0
+    fig = Page(size + key, size + space)
+    ax = fig.place(0, space, size, size)
+    draw_pose(ax, heatmaps)
+    _above(ax, title)
+    look = dict(marker="o", linestyle="")
+    dots = [Line2D([], [], color=c, label=n, **look) for n, c in zip(NAMES, COLOURS, strict=True)]
+    lines = [Line2D([], [], color=c, lw=2.5, label=f"skeleton, {s}") for s, c in SIDES.items()]
+    ax = fig.place(size + GAP, space, key - GAP, size)
+    ax.set_facecolor("black")  # as behind the pose, so that the colours look the same
+    text = dict(labelcolor="white", labelspacing=0.45, handlelength=1.2)
+    ax.legend(handles=dots + lines, loc="center left", frameon=False, **text)
+    return fig
+
+
+@STYLE
+def compare_grids(grids: Mapping[str, torch.Tensor], columns: int = 6, source: str = "") -> Figure:
+    """Grids of poses (n, 17, 64, 64) below each other, each under its title (Figure 7)."""
+    parts = {title: _split(heatmaps, columns) for title, heatmaps in grids.items()}
+    above = [
+        0.0 if i else _room([title]) + 0.06
+        for title, rows in parts.items()
+        for i in range(len(rows))
+    ]
+    fig, axes = _pose_rows(sum(parts.values(), []), above)
+    for title, rows in parts.items():
+        _above(axes[0][0], title, "left")
+        del axes[: len(rows)]
+    return _signed(fig, source)
+
+
+@STYLE
+def pose_sheet(heatmaps: torch.Tensor, columns: int, pixels: int) -> Figure:
+    """Poses (n, 17, 64, 64) edge to edge, row by row, each ``pixels`` wide: one picture for the
+    questionnaire, which cuts it into tiles."""
+    side, rows = pixels / DPI, -(-len(heatmaps) // columns)
+    fig = Page(columns * side, rows * side)
+    for i, heatmap in enumerate(heatmaps):
+        draw_pose(fig.place(i % columns * side, i // columns * side, side, side), heatmap)
+    return fig
+
+
+@STYLE
+def caption_grid(
+    captions: Sequence[str], real: torch.Tensor, fakes: torch.Tensor, source: str = ""
+) -> Figure:
+    """Captions above their real poses, synthesised ones below (Figures 15, 16, 18).
+
+    Shapes: n captions, real (n, 17, 64, 64), fakes (rows, n, 17, 64, 64).
+    """
+    left = 0.24
+    wrapped = [_wrap(caption, (WIDTH - left) / len(captions) - 0.08) for caption in captions]
+    above = [_room(wrapped), 0.08, *[0.0] * (len(fakes) - 1)]
+    fig, axes = _pose_rows([real, *fakes], above, left)
+    for ax, caption in zip(axes[0], wrapped, strict=True):
+        _above(ax, caption)
+    for i, row in enumerate(axes):
+        row[0].set_ylabel("synthesised" if i else "real", labelpad=3)
+    return _signed(fig, source)
+
+
+@STYLE
+def noise_interpolation(
+    captions: Sequence[str], heatmaps: torch.Tensor, source: str = ""
+) -> Figure:
+    """Rows of poses (rows, n, 17, 64, 64), each under its caption (Figure 19)."""
+    wrapped = [_wrap(caption, WIDTH) for caption in captions]
+    fig, axes = _pose_rows(heatmaps, [_room([text]) + 0.04 for text in wrapped])
+    for row, caption in zip(axes, wrapped, strict=True):
+        _above(row[0], caption, "left")
+    return _signed(fig, source)
+
+
+@STYLE
+def caption_interpolation(
+    pairs: Sequence[tuple[str, str]], heatmaps: torch.Tensor, source: str = ""
+) -> Figure:
+    """Rows of poses (rows, n, 17, 64, 64), a caption above either end (Figure 20)."""
+    wrapped = [[_wrap(caption, WIDTH / 2 - 0.2) for caption in pair] for pair in pairs]
+    fig, axes = _pose_rows(heatmaps, [_room(pair) + 0.04 for pair in wrapped])
+    for row, pair in zip(axes, wrapped, strict=True):
+        _above(row[0], pair[0], "left")
+        _above(row[-1], pair[1], "right")
+    return _signed(fig, source)
+
+
+@STYLE
+def annotated_image(
+    keypoints: np.ndarray,
+    box: Sequence[float],
+    size: tuple[int, int],
+    captions: Sequence[str],
+    photo: np.ndarray | None = None,
+) -> Figure:
+    """A person's box and labelled keypoints in the image, captions beside it (Figure 1).
+
+    Args:
+        keypoints: (17, 3) image pixels x, y and COCO visibility.
+        box: x, y, width, height, image pixels.
+        size: width and height of the image, pixels.
+        captions: of the image.
+        photo: (height, width, 3); without it the canvas is empty and the skeleton is sketched.
+    """
+    scale = min(0.6 * WIDTH / size[0], 4.5 / size[1])  # inches per pixel
+    width, height = size[0] * scale, size[1] * scale
+    fig = Page(WIDTH, height)
+    ax = fig.place(0, 0, width, height)
+    keypoints = np.asarray(keypoints)
+    if photo is None:
+        ax.set_facecolor("0.93")
+        lines = [keypoints[list(edge), :2] for edge in EDGES if keypoints[list(edge), 2].all()]
+        ax.add_collection(LineCollection(lines, colors="0.65", linewidths=1.2), autolim=False)
+    else:
+        ax.imshow(photo, extent=(0, size[0], size[1], 0))
+    ax.add_patch(Rectangle(box[:2], *box[2:], fill=False, edgecolor=BLUE, linewidth=2))
+    x, y, _ = keypoints[keypoints[:, 2] > 0].T
+    ax.plot(x, y, "o", color=RED, markersize=5.5, markeredgecolor="white", markeredgewidth=0.7)
+    ax.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    left = width + 0.25
+    text = "\n\n".join(_wrap(caption, WIDTH - left) for caption in captions)
+    fig.text(left / WIDTH, 0.5, text, va="center", linespacing=1.3)
+    return fig

@@ -1,0 +1,15 @@
+"""The one table of the project: rows of text as Markdown."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text, which a notebook shows as a table."""
+
+    head: list[str]
+    rows: list[list[str]]
+
+    def _repr_markdown_(self) -> str:
+        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)

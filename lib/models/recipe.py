@@ -1,0 +1,83 @@
+"""The seam between the thesis and what goes beyond it.
+
+A recipe answers what the loop, the minibatches and the runs ask wherever there are other ways than
+the thesis's. The one here is the thesis's; :class:`lib.beyond.recipe.Beyond` has the others.
+"""
+
+import torch
+
+from lib.config import Config
+from lib.data.cache import Split
+from lib.data.heatmaps import decode, from_network, render
+from lib.losses import ALGORITHMS
+from lib.models import weights
+from lib.models.synthesis import noise
+from lib.models.tables import Discriminator, Generator
+
+
+class Recipe:
+    """What G makes and D reads, how both begin and learn, and what is kept of them.
+
+    Args:
+        config: of the run.
+    """
+
+    smallest_batch = 1  # poses that batch norm needs
+
+    def __init__(self, config: Config):
+        self.config, self.algorithm = config, ALGORITHMS[config.algorithm]
+
+    def networks(self) -> tuple[Generator, Discriminator]:
+        """G and D as the algorithm wants them (3.3.1, 3.3.2), not initialised."""
+        a, features = self.algorithm, self.config.features
+        D = Discriminator(a.conditional, a.batch_norm, a.sigmoid, features)
+        return Generator(a.conditional, features), D
+
+    def initialise(self, network: torch.nn.Module, generator: torch.Generator) -> None:
+        """Random weights (4.1)."""
+        weights.initialise(network, generator)
+
+    def read(self, poses: torch.Tensor) -> torch.Tensor:
+        """Real poses (B, 17, 3) as D reads them: heatmaps (B, 17, 64, 64) in [-1, 1] (3.3.1)."""
+        return render(poses, low=-1.0)
+
+    def synthesised(self, G: Generator, z: torch.Tensor, h: torch.Tensor | None) -> torch.Tensor:
+        """Poses of G as D reads them; can be differentiated by G's weights."""
+        return G(z, h)
+
+    def decoded(self, G: Generator, z: torch.Tensor) -> torch.Tensor:
+        """Poses of G (B, 17, 3), as they are measured and drawn."""
+        return decode(from_network(G(z)))
+
+    def pool(self, split: Split) -> torch.Tensor | None:
+        """Rows of the captions from which h^ and h~ are drawn; None for all of them (4.3)."""
+        return None
+
+    def rates(self, left: float) -> tuple[float, float]:
+        """Learning rates of D and G while the share ``left`` of the run, from 1 to 0, remains."""
+        return self.config.learning_rate, self.config.learning_rate
+
+    def begin(self, G: Generator) -> None:
+        """Is told the initialised G."""
+
+    def updated(self, G: Generator, updates: int) -> None:
+        """Is told of each update of G, and how many there were."""
+
+    def kept(self, G: Generator, batches, seed: int) -> Generator:
+        """The generator that is kept of a run at some moment of it."""
+        return G
+
+    def state(self, G: Generator) -> dict:
+        """What a checkpoint holds besides the networks that are kept, optimisers and counts."""
+        return {}
+
+    def load(self, G: Generator, kept: dict[str, torch.Tensor], state: dict) -> None:
+        """Fills G from a checkpoint: the weights ``kept`` and what :meth:`state` has added."""
+        G.load_state_dict(kept)
+
+    def finish(self, trainer, batches, run) -> None:
+        """Is told that the last iteration is done."""
+
+    def noise(self, run, number: int, seed: int, G: Generator | None = None) -> torch.Tensor:
+        """z (number, 128) for poses of a finished run, from N(0, 1)."""
+        return noise(number, seed)

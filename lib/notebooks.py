@@ -1,0 +1,55 @@
+"""Which notebook trains what and reads which runs: the graph of the book, written once."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """What a notebook makes and needs.
+
+    ``trains``: the experiment whose run it makes. ``reads``: experiments whose runs it reads
+    besides; it is executed again when one of them is trained again. ``files``: patterns of other
+    files below data/ that it reads. ``captions``: whether it needs data with captions.
+    """
+
+    trains: str = ""
+    reads: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    captions: bool = True
+
+
+MODELS = (
+    "gan",
+    "wgan",
+    "wgan_gp",
+    "conditional_full",
+    "reduced",
+    "conditional_reduced",
+    "conditional_random",
+)
+
+GRAPH = {
+    "01_data_preparation": Notebook(captions=False),
+    "02_gan": Notebook("gan", captions=False),
+    "03_wgan": Notebook("wgan", captions=False),
+    "04_wgan_gp": Notebook("wgan_gp", reads=("wgan",), captions=False),
+    "05_text_encoder": Notebook(),
+    "06_conditional_full": Notebook("conditional_full", reads=("wgan_gp",)),
+    "07_reduced": Notebook("reduced", captions=False),
+    "08_conditional_reduced": Notebook("conditional_reduced", reads=("reduced",)),
+    "09_conditional_random": Notebook("conditional_random", reads=("conditional_reduced",)),
+    "10_interpolations": Notebook(reads=("conditional_reduced",)),
+    "11_measures": Notebook(reads=("conditional_reduced",)),
+    "12_questionnaire": Notebook(
+        reads=("conditional_reduced",),
+        files=("questionnaire/key.json", "questionnaire/answers/*.json"),
+    ),
+    "13_conditional_gan": Notebook("conditional_gan"),
+    "21_evaluation": Notebook(reads=MODELS, files=("sweeps/*/table.csv",)),
+    "22_published": Notebook(
+        reads=(*MODELS, "conditional_gan"),
+        files=("published/*/evaluation.json", "published/options.csv"),
+    ),
+}
+
+NOTEBOOKS = {notebook.trains: stem for stem, notebook in GRAPH.items() if notebook.trains}

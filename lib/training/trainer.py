@@ -1,0 +1,217 @@
+"""Both networks with their optimisers, and the two kinds of step (Algorithms 1 to 5)."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from lib.beyond.recipe import recipe_for
+from lib.config import Config
+from lib.device import has_bf16
+from lib.losses import ALGORITHMS
+from lib.models.weights import warm_start
+from lib.training import distributed
+from lib.training.minibatches import Batch, Batches
+from lib.training.progress import Progress
+from lib.training.runs import Run
+from lib.training.steps import chosen, compiled
+
+
+def optimizer_for(
+    config: Config, network: torch.nn.Module, rate: float | None = None
+) -> torch.optim.Optimizer:
+    """Adam, or RMSProp for the WGAN, with the settings of thesis 4.1 and 4.3; Adam in one kernel
+    or few, which a GPU can record. ``rate`` is another learning rate than that of the settings."""
+    device = next(network.parameters()).device
+    captured = "captured" in chosen()
+    rate = config.learning_rate if rate is None else rate
+    # Recorded kernels keep a number as it was; they read a tensor each time.
+    rate = torch.tensor(rate, device=device) if captured else rate
+    common = {"lr": rate, "capturable": captured}
+    if ALGORITHMS[config.algorithm].optimizer == "rmsprop":
+        return torch.optim.RMSprop(network.parameters(), alpha=config.smoothing, **common)
+    return torch.optim.Adam(network.parameters(), betas=config.momenta, fused=True, **common)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """Fills an optimiser from a checkpoint, which may have been written on another device."""
+    for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
+        saved |= {key: group[key] for key in ("lr", "capturable", "fused") if key in group}
+    optimizer.load_state_dict(state)
+
+
+@dataclass
+class Trainer:
+    """Both networks with their optimisers, and the two kinds of step.
+
+    With precision "bf16" the networks compute in bfloat16 where the device has it; weights,
+    losses, optimisers and the whole penalty, which is differentiated twice, stay in float32, whose
+    products are sums of factors rounded to TensorFloat-32 on a GPU, to bfloat16 on a processor.
+    """
+
+    config: Config
+    device: torch.device
+    generator: torch.Generator  # of all random numbers but the order of the poses
+
+    def __post_init__(self):
+        self.algorithm, self.recipe = ALGORITHMS[self.config.algorithm], recipe_for(self.config)
+        # Channels-last is the faster order of memory for these convolutions.
+        self.G, self.D = (
+            distributed.share_batch_norm(network).to(self.device, memory_format=torch.channels_last)
+            for network in self.recipe.networks()
+        )
+        self.low = self.config.precision == "bf16" and has_bf16(self.device)
+        self.penalty = self.algorithm.penalty
+        if self.penalty is not None and "compiled" in chosen():
+            self.penalty = compiled(self.penalty)
+        rate_d, rate_g = self.recipe.rates(1.0)
+        self.optimizer_d = optimizer_for(self.config, self.D, rate_d)
+        self.optimizer_g = optimizer_for(self.config, self.G, rate_g)
+
+    def autocast(self) -> torch.autocast:
+        """Inside it the networks compute in bfloat16, where the settings say so and the device
+        has it."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.low)
+
+    @contextlib.contextmanager
+    def products(self) -> Iterator[None]:
+        """Inside it float32 products round their factors, where the settings say so. Not outside:
+        what is measured in the same process is exact."""
+        if not self.low:
+            yield
+            return
+        kept = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        torch.set_float32_matmul_precision("medium" if self.device.type == "cpu" else "high")
+        torch.backends.cudnn.allow_tf32 = True
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(kept[0])
+            torch.backends.cudnn.allow_tf32 = kept[1]
+
+    def initialise(self, parent: Run | None) -> None:
+        """Random weights (4.1), then those of the parent where it has them (4.3)."""
+        source = torch.Generator().manual_seed(self.config.seed)
+        trained = (None, None) if parent is None else (parent.generator(), parent.discriminator())
+        for network, older in zip((self.G, self.D), trained, strict=True):
+            network.cpu()
+            self.recipe.initialise(network, source)
+            if older is not None:
+                warm_start(network, older.state_dict())
+            network.to(self.device)
+        self.recipe.begin(self.G)
+
+    def discriminator_loss(self, batch: Batch, batches: Batches) -> torch.Tensor:
+        """D's loss on a minibatch, penalty included: Algorithms 1 to 5. Of several processes each
+        has a part, and the loss is their sum."""
+        algorithm, config = self.algorithm, self.config
+        with torch.no_grad(), self.autocast():
+            z = batches.noise(batch.m, self.generator)
+            fake = self.recipe.synthesised(self.G, z, batch.h)
+        fake = fake.float()
+        with self.autocast():
+            scores = [self.D(batch.x, batch.h), self.D(fake, batch.h)]
+            if algorithm.conditional:
+                scores.append(self.D(batch.x, batch.h_hat))
+        scores = [score.float() for score in scores]
+        weights = {"alpha": config.alpha} if algorithm.mismatch_weight else {}
+        loss = algorithm.discriminator_loss(*scores, **weights)
+        if algorithm.penalty is not None:
+            # Other sizes than a training minibatch's are not worth another minute of compiling.
+            usual = batches.training and batch.m == config.batch_size
+            penalty = self.penalty if usual else algorithm.penalty
+            epsilon = batches.epsilon(batch.m, self.generator)
+            loss = loss + config.lambda_ * penalty(self.D, batch.x, fake, batch.h, epsilon)
+        return loss * batch.weight
+
+    def generator_loss(self, batch: Batch, batches: Batches) -> torch.Tensor:
+        """G's loss: Algorithms 1 to 5. The captions of its first term are D's, those of its
+        second, in the conditional algorithms, are interpolated (equation 7). Of several processes
+        each has a part, and the loss is their sum."""
+        z, h = batches.noise(batch.m, self.generator), batch.h
+        if self.algorithm.conditional:
+            z = torch.cat([z, batches.noise(batch.m, self.generator)])  # (2 B, 128)
+            h = torch.cat([h, batches.interpolated(batch.m, self.generator)])  # (2 B, 300)
+        with self.autocast():
+            scores = self.D(self.recipe.synthesised(self.G, z, h), h)
+        loss = self.algorithm.generator_loss(*scores.float().split(len(batch.x)))
+        return loss * batch.weight
+
+    def discriminator_step(self, batch: Batch, batches: Batches) -> torch.Tensor:
+        with self.products():
+            loss = self.discriminator_loss(batch, batches)
+            self.optimizer_d.zero_grad()
+            loss.backward()
+        distributed.sum_gradients(self.D)
+        self.optimizer_d.step()
+        if self.algorithm.clamp:
+            with torch.no_grad():
+                for parameter in self.D.parameters():
+                    parameter.clamp_(-self.config.c, self.config.c)
+        return loss.detach()
+
+    def generator_step(self, batch: Batch, batches: Batches) -> torch.Tensor:
+        self.D.requires_grad_(False)  # gradients pass through D, but are not wanted for it
+        with self.products():
+            loss = self.generator_loss(batch, batches)
+            self.optimizer_g.zero_grad()
+            loss.backward()
+        distributed.sum_gradients(self.G)
+        self.optimizer_g.step()
+        self.D.requires_grad_(True)
+        return loss.detach()
+
+    def set_rates(self, left: float) -> None:
+        """Sets the learning rates before an iteration; ``left`` is the share of the run, from 1 to
+        0, that remains."""
+        rates = self.recipe.rates(left)
+        for optimizer, rate in zip((self.optimizer_d, self.optimizer_g), rates, strict=True):
+            for group in optimizer.param_groups:
+                if isinstance(group["lr"], torch.Tensor):
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
+
+    def kept(self, batches: Batches, iteration: int) -> torch.nn.Module:
+        """The generator that is kept of the run after an iteration."""
+        return self.recipe.kept(self.G, batches, self.config.seed + iteration)
+
+    def progress(self, name: str, start: int, total: int, per_epoch: int) -> Progress:
+        """Shows how far a loop is, in one of several processes."""
+        return Progress(name, start, total, per_epoch, silent=distributed.rank() > 0)
+
+    def validate(self, batches: Batches, seed: int) -> dict[str, float]:
+        """Losses on the whole validation split, networks in evaluation mode; noise and captions
+        are drawn for each ``seed`` and leave the training's random numbers alone."""
+        kept, self.generator = self.generator, random_numbers(self.device, seed)
+        self.G.eval(), self.D.eval()
+        sums = torch.zeros(2, device=self.device)
+        for batch in batches.all(self.generator):
+            loss_d = self.discriminator_loss(batch, batches).detach()
+            with torch.no_grad():
+                loss_g = self.generator_loss(batch, batches)
+            sums += torch.stack([loss_d, loss_g]) * batch.m
+        self.G.train(), self.D.train()
+        self.generator = kept
+        means = (distributed.total(sums) / len(batches.poses)).tolist()
+        return dict(zip(("val_loss_d", "val_loss_g"), means, strict=True))
+
+    def state(self) -> dict:
+        return self.recipe.state(self.G) | {
+            "optimizer_g": self.optimizer_g.state_dict(),
+            "optimizer_d": self.optimizer_d.state_dict(),
+            "random": self.generator.get_state(),
+        }
+
+    def load(self, run: Run, state: dict) -> None:
+        self.recipe.begin(self.G)
+        self.recipe.load(self.G, run.generator().state_dict(), state)
+        self.D.load_state_dict(run.discriminator().state_dict())
+        load_optimizer(self.optimizer_g, state["optimizer_g"])
+        load_optimizer(self.optimizer_d, state["optimizer_d"])
+        self.generator.set_state(state["random"])
+
+
+def random_numbers(device: torch.device, seed: int) -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed)
