@@ -17,8 +17,8 @@ from lib.data import cache
 from lib.data.heatmaps import flip, render, rotate
 from lib.evaluation.neighbours import nearest_distances
 from lib.losses import ALGORITHMS, gradient_penalty
-from lib.training.loop import Trainer
 from lib.training.minibatches import Batches
+from lib.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 DATA = tiny.dataset()

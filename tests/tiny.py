@@ -1,16 +1,18 @@
 """Data and settings so small that a training takes a second."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from lib.book.execute import ALLOCATOR
 from lib.config import Config
 from lib.data.cache import Dataset, Split
 from lib.models.weights import initialise
-from lib.training.runs import Run, networks
+from lib.training.runs import Run
 
 # Threads that wait for each other on busy cores make networks this small ten times slower.
 torch.set_num_threads(1)
@@ -96,14 +98,14 @@ def conditional_run(folder: Path, of: Dataset, seed: int = 0) -> Run:
     """A conditional model that counts as trained on ``of``: random weights, large enough for its
     poses to differ."""
     run = Run(folder, config("conditional_wgan_lp"), "conditional_reduced")
-    G, D = networks(run.config)
+    G, D = run.recipe.networks()
     initialise(G, torch.Generator().manual_seed(seed))
     with torch.no_grad():
         for weight in G.parameters():
             weight *= 4 if weight.ndim == 4 else 1
     run.begin({"data": of.pairs_id})
     run.save_checkpoint(1, G, D, {})
-    run.finish({"data": of.name})
+    run.finish({"data": of.name, "iterations": 1})
     return run
 
 
@@ -130,3 +132,11 @@ def notebook(path: Path, *cells: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
     return path
+
+
+def keep_environment(monkeypatch) -> None:
+    """Lets a test's kernels have an environment of their own, which is put back."""
+    for name in ("PATH", "JUPYTER_PREFER_ENV_PATH"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    for name in ALLOCATOR:
+        monkeypatch.setenv(name, "1000000")

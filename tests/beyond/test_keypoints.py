@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from lib.beyond.initialisation import initialise
 from lib.beyond.keypoints import KeypointDiscriminator, KeypointGenerator, Linear, relative
 from lib.data.heatmaps import decode, render, through_heatmap
 from lib.errors import InputError
 from lib.models.tables import Discriminator, Generator
-from lib.models.weights import initialise, warm_start
+from lib.models.weights import warm_start
 
 
 def source(seed: int) -> torch.Generator:
@@ -17,13 +18,13 @@ def source(seed: int) -> torch.Generator:
 
 def placing(conditional: bool = False, scheme: str = "he", seed: int = 0) -> KeypointGenerator:
     G = KeypointGenerator(conditional, features=0.125)
-    initialise(G, source(seed), scheme)
+    initialise(G, source(seed), scheme == "he")
     return G.eval()
 
 
 def reading(*settings, **more) -> KeypointDiscriminator:
     D = KeypointDiscriminator(*settings, features=0.125, **more)
-    initialise(D, source(1), "he")
+    initialise(D, source(1), True)
     return D
 
 
@@ -40,19 +41,19 @@ def shapes(network: nn.Module) -> list[tuple[int, int]]:
 
 
 def test_layers_of_the_generator():
-    G = KeypointGenerator(conditional=True, features=0.25, narrowest=32)
+    G = KeypointGenerator(conditional=True, features=0.25)
     assert shapes(G) == [(256, 512), (512, 512), (512, 512), (512, 102)]
-    assert sum(isinstance(m, nn.BatchNorm2d) for m in G.modules()) == 3
-    assert shapes(KeypointGenerator(features=0.01, narrowest=32))[0] == (128, 32)
+    assert sum(isinstance(m, nn.BatchNorm1d) for m in G.modules()) == 3
+    assert shapes(KeypointGenerator(features=1 / 64))[0] == (128, 32)
 
 
 def test_layers_of_the_discriminator():
-    D = KeypointDiscriminator(True, False, False, features=0.25, narrowest=32, projection=True)
+    D = KeypointDiscriminator(True, False, False, features=0.25, projection=True)
     assert shapes(D) == [(51, 512), (512, 512), (640, 512), (512, 1), (512, 128)]
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in D.modules())
-    plain = KeypointDiscriminator(features=0.01, narrowest=32)
+    assert not any(isinstance(m, nn.BatchNorm1d) for m in D.modules())
+    plain = KeypointDiscriminator(features=1 / 64)
     assert shapes(plain) == [(51, 32), (32, 32), (32, 32), (32, 1)]
-    assert sum(isinstance(m, nn.BatchNorm2d) for m in plain.modules()) == 3
+    assert sum(isinstance(m, nn.BatchNorm1d) for m in plain.modules()) == 3
 
 
 @pytest.mark.parametrize("conditional", [False, True])
@@ -144,7 +145,7 @@ def test_the_score_written_out(sigmoid):
 @pytest.mark.parametrize(("scheme", "gain"), [("normal", None), ("he", 2.0)])
 def test_linear_layers_are_initialised_as_convolutions_are(scheme, gain):
     D = KeypointDiscriminator(True, False, False, features=0.25)
-    initialise(D, source(5), scheme)
+    initialise(D, source(5), scheme == "he")
     for layer in (D.layers[0][0], D.layers[1][0], D.joint[0]):
         std = 0.02 if gain is None else (gain / layer.in_features) ** 0.5
         assert layer.weight.std().item() == pytest.approx(std, rel=0.03)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,31 +14,38 @@ from pathlib import Path
 import pytest
 import tiny
 
-from lib import paths
+from lib import paths, study
 from lib.book import build
-from lib.book.build import execute, fingerprint, make, up_to_date
-from lib.config import NOTEBOOKS, config_for
+from lib.book.build import fingerprint, make
+from lib.book.execute import execute, kernel_environment
+from lib.config import config_for
 from lib.errors import InputError
-from lib.training.runs import run_for
+from lib.notebooks import GRAPH
+from lib.study import Study
 
 DATA = tiny.dataset()
 PARAMETERS = 'profile = "smoke"  # settings\ndata = "sample"\nfresh = False'
-NAMES = ("01_data_preparation", "03_wgan", "04_wgan_gp", "10_evaluation")
+NAMES = ("01_data_preparation", "03_wgan", "04_wgan_gp", "12_questionnaire", "21_evaluation")
 
 
 @pytest.fixture
 def project(home, monkeypatch):
-    """Four tiny notebooks in a project of their own; the environment is put back."""
-    for name in ("PATH", "THESIS_PROGRESS", "JUPYTER_PREFER_ENV_PATH"):
-        monkeypatch.setenv(name, os.environ.get(name, ""))
-    for name in ("MMAP_THRESHOLD_", "TRIM_THRESHOLD_", "TOP_PAD_"):
-        monkeypatch.setenv(f"MALLOC_{name}", "1000000")
+    """Tiny notebooks in a project of their own; the environment is put back."""
+    tiny.keep_environment(monkeypatch)
+    monkeypatch.setenv("THESIS_PROGRESS", "")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(paths, "NOTEBOOKS", home / "sources")
     monkeypatch.setattr(paths, "PUBLISHED", home / "published")
     for name in NAMES:
         tiny.notebook(home / "sources" / f"{name}.ipynb", PARAMETERS, "print(6 * 7)")
     return home
+
+
+def run_of(name: str, profile: str = "smoke"):
+    """The folder of a run that counts as begun."""
+    run = Study(profile, DATA).run(name)
+    run.folder.mkdir(parents=True)
+    return run
 
 
 def source(name: str) -> Path:
@@ -64,7 +72,7 @@ def made(project, monkeypatch):
 
     monkeypatch.setattr(build, "execute", pretend)
     monkeypatch.setattr(build, "build_book", book)
-    monkeypatch.setattr(build, "load", lambda name: DATA)
+    monkeypatch.setattr(study, "load", lambda name: DATA)
     monkeypatch.setattr(build, "prepare_for", lambda *_: "sample")
 
     def call(profile="smoke", **arguments) -> list[str]:
@@ -99,14 +107,14 @@ def test_a_changed_source_executes_that_notebook(made):
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text("{")])
 def test_a_lost_or_damaged_notebook_is_executed_again(made, spoil):
     made()
-    spoil(paths.EXECUTED / "10_evaluation.ipynb")
-    assert made() == ["10_evaluation"]
+    spoil(paths.EXECUTED / "21_evaluation.ipynb")
+    assert made() == ["21_evaluation"]
 
 
 def test_other_parameters_or_data_execute_all(made, monkeypatch):
     made()
     other = dataclasses.replace(DATA, pairs_id="other")
-    monkeypatch.setattr(build, "load", lambda name: other)
+    monkeypatch.setattr(study, "load", lambda name: other)
     assert sorted(made()) == list(NAMES)
     assert sorted(made("paper")) == list(NAMES)
 
@@ -114,14 +122,14 @@ def test_other_parameters_or_data_execute_all(made, monkeypatch):
 @pytest.mark.parametrize(
     ("trained", "readers"),
     [
-        ("wgan", ["04_wgan_gp", "10_evaluation"]),
-        ("gan", ["10_evaluation"]),
+        ("wgan", ["04_wgan_gp", "21_evaluation"]),
+        ("gan", ["21_evaluation"]),
+        ("conditional_reduced", ["12_questionnaire", "21_evaluation"]),
         ("conditional_gan", []),
     ],
 )
-def test_a_run_trained_anew_executes_its_readers(made, trained, readers):
-    run = run_for(trained, config_for(trained, "smoke"), DATA, "smoke")
-    run.folder.mkdir(parents=True)
+def test_a_run_trained_again_executes_its_readers(made, trained, readers):
+    run = run_of(trained)
     run.finish({"seconds": 1})
     made()
     assert made() == []
@@ -136,21 +144,21 @@ def test_a_new_sweep_executes_the_evaluation(made):
     (paths.SWEEPS / "warm" / "seed=0.ipynb").write_text("only the table is read")
     assert made() == []
     (paths.SWEEPS / "warm" / "table.csv").write_text("seed,run,failed")
-    assert made() == ["10_evaluation"]
+    assert made() == ["21_evaluation"]
 
 
-def test_new_answers_to_the_questionnaire_execute_the_evaluation(made):
+def test_new_answers_to_the_questionnaire_execute_its_notebook(made):
     made()
     files = ["key.json", "answers/answers-a.json", "answers/answers-b.json"]
     for file in files:
         (paths.QUESTIONNAIRE / file).parent.mkdir(parents=True, exist_ok=True)
         (paths.QUESTIONNAIRE / file).write_text("{}")
-        assert made() == ["10_evaluation"], file
+        assert made() == ["12_questionnaire"], file
         assert made() == []
     (paths.QUESTIONNAIRE / "questionnaire.html").write_text("nobody reads it")
     assert made() == []
     (paths.QUESTIONNAIRE / files[1]).write_text("changed")
-    assert made() == ["10_evaluation"]
+    assert made() == ["12_questionnaire"]
 
 
 def test_where_published_runs_are_asked_for_nothing_is_executed_without_them(made):
@@ -158,22 +166,27 @@ def test_where_published_runs_are_asked_for_nothing_is_executed_without_them(mad
         made(published=True)
     assert not made.executed
     for name in ("wgan", "wgan_gp"):
-        run = run_for(name, config_for(name, "smoke"), DATA, "smoke")
+        run = Study("smoke", DATA).run(name)
         folder = paths.PUBLISHED / run.folder.name
         folder.mkdir(parents=True)
         (folder / "summary.json").write_text("{}")
     assert sorted(made(published=True)) == list(NAMES)
 
 
-def test_every_run_that_a_notebook_reads_is_in_the_table_of_readers():
-    for name, stem in NOTEBOOKS.items():
-        assert {config_for(name, "paper").parent} - {""} <= set(build.READS.get(stem, [])), stem
-    for path in (paths.SOURCE / "notebooks").glob("[0-9][0-9]_*.ipynb"):
+def test_the_graph_names_what_the_notebooks_do():
+    found = {path.stem: path for path in (paths.SOURCE / "notebooks").glob("[0-9][0-9]_*.ipynb")}
+    assert GRAPH.keys() == found.keys()
+    for stem, path in found.items():
         cells = json.loads(path.read_text())["cells"]
         code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-        read = set(re.findall(r"\b(?:other|evaluate)\(\s*\"(\w+)\"", code))
-        read |= set(re.findall(r"from_notebook\(\s*\"(\w+)\", globals\(\), trains=False", code))
-        assert read <= set(build.READS.get(path.stem, [])), path.stem
+        assert (
+            re.findall(r"study\.train\(\s*\"(\w+)\"", code)
+            == [GRAPH[stem].trains][: bool(GRAPH[stem].trains)]
+        ), stem
+        read = set(re.findall(r"\b(?:finished|run)\(\s*\"(\w+)\"", code))
+        assert read <= set(GRAPH[stem].reads), stem
+        parent = config_for(GRAPH[stem].trains, "paper").parent if GRAPH[stem].trains else ""
+        assert {parent} - {""} <= set(GRAPH[stem].reads), stem
 
 
 def test_fresh_executes_all_and_says_so_to_the_notebooks(made):
@@ -217,35 +230,19 @@ def test_a_failure_keeps_what_was_executed_before_it(made, monkeypatch):
 
 def test_without_captions_the_notebooks_that_need_none_are_executed(made, monkeypatch):
     bare = dataclasses.replace(tiny.dataset(pairs=0), meta={"missing": ["captions_train2017.json"]})
-    monkeypatch.setattr(build, "load", lambda name: bare)
+    monkeypatch.setattr(study, "load", lambda name: bare)
     with pytest.raises(InputError, match=r"captions_train2017\.json"):
         made()
     assert sorted(name for name, _ in made.executed) == list(NAMES[:3])
 
 
 def test_poses_that_do_not_look_real_are_warned_of(project, capsys):
-    run = run_for("reduced", config_for("reduced", "paper"), DATA, "paper")
-    run.folder.mkdir(parents=True)
+    run = run_of("reduced", "paper")
     for accuracy, warned in ((0.79, False), (0.81, True)):
         (run.folder / "evaluation.json").write_text(json.dumps({"accuracy": accuracy}))
-        build.warn(DATA, "paper")
+        build.warn(Study("paper", DATA))
         err = capsys.readouterr().err
         assert ("1-NN accuracy of reduced is 81.0%, above 80%" in err) == warned == bool(err)
-
-
-def test_the_environment_of_the_kernels(monkeypatch):
-    """No activated environment is needed, not even a PATH."""
-    monkeypatch.setattr(os, "environ", {"PATH": "/usr/bin"})
-    build.kernel_environment()
-    assert os.environ["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/usr/bin"]
-    assert os.environ["JUPYTER_PREFER_ENV_PATH"] == "1"
-    assert os.environ["MALLOC_MMAP_THRESHOLD_"] == str(2**32)
-
-
-def test_the_environment_of_the_kernels_without_any_path(monkeypatch):
-    monkeypatch.setattr(os, "environ", {})
-    build.kernel_environment()
-    assert os.environ["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
 
 
 def test_the_display_reads_what_the_trainings_tell(made, monkeypatch):
@@ -265,13 +262,13 @@ def test_the_display_reads_what_the_trainings_tell(made, monkeypatch):
 
 
 def test_the_longest_chain_comes_first_and_waits_for_the_runs_it_reads():
-    """Chains 03, 04 and 06 (70 s) and 07, 08 and 10 (100 s), one after the other."""
-    seconds = {"07_reduced": 80, "08_conditional_reduced": 15, "10_evaluation": 5, "02_gan": 67}
+    """Chains 03, 04 and 06 (70 s) and 07, 08 and 21 (100 s), one after the other."""
+    seconds = {"07_reduced": 80, "08_conditional_reduced": 15, "21_evaluation": 5, "02_gan": 67}
     seconds |= {"03_wgan": 10, "04_wgan_gp": 50, "06_conditional_full": 10, "05_text_encoder": 1}
     done = []
     build._side_by_side(sorted(seconds), done.append, seconds, jobs=1)
     chains = ["07_reduced", "03_wgan", "02_gan", "04_wgan_gp"]
-    later = ["08_conditional_reduced", "06_conditional_full", "10_evaluation", "05_text_encoder"]
+    later = ["08_conditional_reduced", "06_conditional_full", "21_evaluation", "05_text_encoder"]
     assert done == chains + later
 
 
@@ -293,7 +290,7 @@ def test_notebooks_are_done_side_by_side_but_not_before_what_they_read():
 
 def test_the_first_failure_stops_the_notebooks_beside_it(project):
     """Real kernels: one that would sleep for minutes, and one that fails meanwhile."""
-    build.kernel_environment()
+    kernel_environment()
     sleeping = project / "sleeping"
     code = f"open({str(sleeping)!r}, 'w').close()\nimport time; time.sleep(500)"
     tiny.notebook(source("03_wgan"), PARAMETERS, code)
@@ -307,59 +304,47 @@ def test_the_first_failure_stops_the_notebooks_beside_it(project):
     assert not list(paths.EXECUTED.glob("*.ipynb"))
 
 
-def test_notebooks_are_really_executed_and_failures_leave_the_last_good_one(project):
-    """A good notebook, then the same with a cell that fails, then with a wrong parameter."""
-    build.kernel_environment()
-    code = "import lib.errors, os\nprint(profile, data)\nprint(os.getcwd())"
-    notebook = tiny.notebook(source("03_wgan"), PARAMETERS, code)
-    target = execute(notebook, {"data": "coco"}, "the mark")
-    assert target == paths.EXECUTED / "03_wgan.ipynb"
-    content = json.loads(target.read_text())
-    outputs = [o["text"] for cell in content["cells"] for o in cell["outputs"]]
-    text = "".join("".join(output) for output in outputs)
-    assert text == f"smoke coco\n{paths.NOTEBOOKS}\n"
-    assert up_to_date(target, "the mark") and not up_to_date(target, "another")
-    injected = [c for c in content["cells"] if "injected-parameters" in c["metadata"]["tags"]]
-    assert len(injected) == 1 and "remove-cell" in injected[0]["metadata"]["tags"]
-
-    good = target.read_bytes()
-    failing = "from lib.errors import InputError\nraise InputError('mend this')"
-    tiny.notebook(notebook, PARAMETERS, "1", failing, "2")
-    with pytest.raises(InputError) as error:
-        execute(notebook, {"data": "coco"}, "new")
-    message = str(error.value)
-    assert "03_wgan.ipynb failed in code cell 4: InputError: mend this" in message
-    assert "Traceback" not in message and "data/executing/03_wgan.ipynb" in message
-    assert target.read_bytes() == good
-
-
-def test_papermills_unknown_parameter_stops_the_notebook(project):
-    """In a real kernel, whose own record of the cells is read."""
-    build.kernel_environment()
-    code = "from lib.study import parameters\nprint(parameters(globals()))"
-    notebook = tiny.notebook(source("03_wgan"), PARAMETERS, code)
-    with pytest.raises(InputError, match="'freshh' is not known: did you mean fresh"):
-        execute(notebook, {"freshh": True})
-    assert not (paths.EXECUTED / "03_wgan.ipynb").exists()
-
-
-def test_a_kernel_that_dies_is_named(project):
-    build.kernel_environment()
-    notebook = tiny.notebook(source("03_wgan"), PARAMETERS, "import os\nos._exit(1)")
-    with pytest.raises(InputError, match=r"03_wgan\.ipynb"):
-        execute(notebook, {})
-
-
 def test_fingerprints_tell_apart(project):
-    base = {"profile": "smoke", "data": "sample"}
+    notebook, base, here = source("03_wgan"), {"profile": "smoke"}, Study("smoke", DATA)
+    elsewhere = Study("smoke", dataclasses.replace(DATA, poses_id="other"))
     made = [
-        fingerprint(source("03_wgan"), base, DATA),
-        fingerprint(source("03_wgan"), base | {"data": "coco"}, DATA),
-        fingerprint(source("03_wgan"), base | {"profile": "paper"}, DATA),
-        fingerprint(source("03_wgan"), base, dataclasses.replace(DATA, poses_id="other")),
+        fingerprint(notebook, base, here),
+        fingerprint(notebook, base | {"data": "coco"}, here),
+        fingerprint(notebook, base, Study("paper", DATA)),
+        fingerprint(notebook, base, elsewhere),
     ]
     assert len(set(made)) == 4
-    assert fingerprint(source("03_wgan"), base, DATA) == made[0]
+    assert fingerprint(notebook, base, here) == made[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "readers"),
+    [
+        ("models/tables.py", "all"),
+        ("study.py", "all"),
+        ("beyond/keypoints.py", "all"),
+        ("book/cluster.py", []),
+        ("book/engine.py", []),
+        ("book/build.py", []),
+        ("__main__.py", []),
+        ("book/sweep.py", ["21_evaluation"]),  # which shows the tables of sweeps
+        ("book/published.py", ["22_published"]),
+        ("questionnaire/page.py", ["12_questionnaire"]),
+        ("questionnaire/answers.py", ["12_questionnaire"]),
+    ],
+)
+def test_a_docstring_executes_the_notebooks_that_use_its_room(home, monkeypatch, module, readers):
+    lib = shutil.copytree(paths.SOURCE / "lib", home / "lib")
+    monkeypatch.setattr(paths, "SOURCE", home)
+
+    def code(path: Path) -> list[bytes]:
+        return [each.read_bytes() for each in build._code(path.read_text())]
+
+    before = {path.stem: code(path) for path in build.notebooks()}
+    with (lib / module).open("a") as file:
+        file.write('"""Said in other words."""\n')
+    changed = [path.stem for path in build.notebooks() if code(path) != before[path.stem]]
+    assert changed == (list(before) if readers == "all" else readers)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Published runs: smaller, found by their identity, and as good as what was trained."""
 
+import csv
 import dataclasses
 import json
 import shutil
@@ -12,18 +13,19 @@ import torch
 from safetensors.torch import load_file
 
 from lib import __main__ as cli
-from lib import paths
+from lib import paths, series
 from lib.book import build, published, release
-from lib.config import Config
 from lib.data.cache import load
 from lib.data.compact import compact
 from lib.errors import InputError
+from lib.evaluation.comparison import read_estimates
 from lib.evaluation.measures import evaluate
-from lib.study import Experiment
-from lib.training import distributed, loop, series
+from lib.study import Study
+from lib.training import distributed
 from lib.training.loop import train
 from lib.training.minibatches import Batches
-from lib.training.runs import Run, commit, run_for
+from lib.training.runs import Run, commit
+from lib.training.trainer import Trainer
 
 DATA = tiny.dataset(30, 20)
 
@@ -95,6 +97,14 @@ def test_losses_are_means_over_windows_that_end_at_the_snapshots():
     assert [row["loss_d"] for row in kept] == list(range(1, 15))  # few enough to be kept
 
 
+def test_means_are_thinned_again_as_far_as_asked():
+    rows = [{"iteration": i, "epoch": i / 7, "loss_d": float(i)} for i in range(4, 61, 4)]
+    found = release.windows(rows, {20}, most=4)  # windows of 15 iterations, ends where a row does
+    assert [row["iteration"] for row in found] == [12, 20, 28, 44, 60]
+    assert [row["loss_d"] for row in found] == [8, 18, 26, 38, 54]
+    assert release.windows(found, set(), most=100) == found
+
+
 def test_a_loss_has_five_digits():
     (row,) = release.windows([{"iteration": 1, "epoch": 1.0, "loss_d": 1 / 3}], set())
     assert row["loss_d"] == 0.33333
@@ -117,6 +127,7 @@ def cache(tiny_coco, home, monkeypatch):
     source = tiny_coco(home / "coco", train=30, val=12, edit=alone)
     prepare(source, paths.CACHE / "coco.safetensors")
     monkeypatch.setattr(paths, "PUBLISHED", home / "published")
+    monkeypatch.setattr(release, "uncommitted", list)
     monkeypatch.setattr(paths, "PROFILES", home / "profiles")
     paths.PROFILES.mkdir()
     (paths.PROFILES / "published.toml").write_text(PROFILE)
@@ -131,11 +142,11 @@ poses = 8
 features = 0.0625
 batch_size = 4
 epochs = 2
-[loop.gan]
+[training.gan]
 algorithm = "gan"
-[loop.reduced]
+[training.reduced]
 algorithm = "wgan_gp"
-[loop.conditional_reduced]
+[training.conditional_reduced]
 algorithm = "conditional_wgan_lp"
 caption_pool = "pairs"
 parent = "reduced"
@@ -143,66 +154,63 @@ parent = "reduced"
 NAMES = ["gan", "conditional_reduced"]
 
 
-def experiment(name: str, dataset) -> Experiment:
-    from lib.config import config_for
-
-    return Experiment(name, config_for(name, "published"), dataset, "published")
-
-
 def test_a_published_run_is_found_measured_and_described(cache, monkeypatch):
     series.train_series(NAMES, cache, "published", device="cpu")
+    study = Study("published", cache)
     for name in ("gan", "reduced", "conditional_reduced"):
-        own = experiment(name, cache)
-        trained = own.run
+        trained = study.run(name)
         assert not trained.published
         folder = release.publish(trained, cache, all_poses=name == "conditional_reduced")
         stored = json.loads((folder / "evaluation.json").read_text())
         assert "all_poses" not in stored  # a conditional model's are all of them anyway
         assert 0 <= stored["accuracy"] <= 1 and stored["measured_with"]["torch"]
         trained.delete()
-        assert own.run.folder == folder and own.run.published and own.train() == own.run
-        again = own.evaluate().summary()  # the same figures from the published weights
+        run = study.run(name)
+        assert run.folder == folder and run.published and study.train(name) == run
+        again = study.evaluate(run).summary()  # the same figures from the published weights
         assert again == {key: value for key, value in stored.items() if key != "measured_with"}
-        assert own.run.evaluation.parent == paths.RUNS / folder.name  # nothing is written there
+        assert run.evaluation.parent == paths.RUNS / folder.name  # nothing is written there
         card = (folder / "README.md").read_text()
         assert f"| accuracy | {stored['accuracy']:.4g} |" in card
         assert f"COCO 2017 ({len(cache.train.poses)} training" in card
+        assert "of the thesis.\n" in card and "not the thesis's" not in card
         assert ("captions.safetensors" in {p.name for p in folder.iterdir()}) == (
             name == "conditional_reduced"
         )
-    answers = ["1-NN accuracy", "retrieval ratio", "R-precision, first 1"]
-    answers += ["distance to the caption's own pose", "activity"]
-    assert published.ablation("coco", "conditional_reduced").head[2:] == answers
-    unnamed = {key: value for key, value in stored.items() if not key.startswith("activity")}
-    (folder / "evaluation.json").write_text(json.dumps(unnamed))
-    assert published.ablation("coco", "conditional_reduced").head[2:] == answers[:-1]
-    (folder / "evaluation.json").write_text(json.dumps(stored))
     h = load_file(folder / "captions.safetensors")["h"]
     assert h.shape == (len(release.SENTENCES), 300)
-    norms = h.norm(dim=1) / own.config.caption_scale
+    norms = h.norm(dim=1) / run.config.caption_scale
     assert ((norms > 0.1) & (norms < 1.1)).all()
-    # What is published already is only measured and described anew.
+    # What is published already is only measured and described again.
     others = {path: path.read_bytes() for path in folder.iterdir()}
     (folder / "evaluation.json").write_text("{}")
     with monkeypatch.context() as patch:
         patch.setattr(release, "export", None)
-        assert release.publish(own.run, cache) == folder
+        assert release.publish(run, cache) == folder
     assert json.loads((folder / "evaluation.json").read_text()) == stored
     del others[folder / "evaluation.json"]
     assert all(path.read_bytes() == content for path, content in others.items())
     # A conditional model starts from published weights as from those trained here.
-    assert own.other("reduced").published and own.other("reduced").discriminator()
-    fresh = dataclasses.replace(own, fresh=True).train("cpu")
+    assert study.finished("reduced").published and study.finished("reduced").discriminator()
+    fresh = study.train("conditional_reduced", fresh=True, device="cpu")
     assert fresh.folder.parent == paths.RUNS and fresh.finished
+
+
+def test_cards_do_not_call_other_networks_the_thesis_own(finished, tmp_path):
+    run = Run.open(str(release.export(finished, tmp_path)))
+    (run.folder / "evaluation.json").write_text("{}")
+    assert "trained with the losses of Algorithm 3 of the thesis.\n" in release.card(run, "some")
+    placing = dataclasses.replace(run, config=run.config.replace(networks="keypoints"))
+    wanted = "Algorithm 3 of the thesis; its networks are not the thesis's (keypoints).\n"
+    assert wanted in release.card(placing, "some")
 
 
 def test_tables_of_published_runs(cache, monkeypatch):
     series.train_series(["gan", "reduced"], cache, "published", device="cpu")
-    other = experiment("reduced", cache)
-    other = dataclasses.replace(other, config=other.config.replace(ema=0.5, epochs=1, batch_size=8))
-    other.train("cpu")
+    study = Study("published", cache)
+    other = study.train("reduced", device="cpu", ema=0.5, epochs=1, batch_size=8)
     assert published.reproduced(cache) == "None of the published runs were measured again here."
-    for run in (experiment("gan", cache).run, experiment("reduced", cache).run, other.run):
+    for run in (study.run("gan"), study.run("reduced"), other):
         release.publish(run, cache, all_poses=run.experiment == "gan")
     assert [run.experiment for run in published.shipped()] == ["gan", "reduced"]
     assert len(published.shipped("coco", None)) == 3 and not published.shipped("sample")
@@ -221,31 +229,18 @@ def test_tables_of_published_runs(cache, monkeypatch):
     found = published.measured(published.shipped()[1])
     assert reduced[:2] == ["WGAN-GP, reduced", "COCO 2017"]
     assert reduced[2].startswith(f"{found['accuracy']:.1%} [")
-    placing = dataclasses.replace(other.run, config=other.config.replace(networks="keypoints"))
+    placing = dataclasses.replace(other, config=other.config.replace(networks="keypoints"))
     assert published._row(placing, found)[0] == "WGAN-GP, reduced; on keypoints"
     assert reduced[5] == "16 × 4, 2.0, 0 min on 2 cores of Intel Xeon"
     assert reduced[6] == f"0, {commit()[:7]}"
     assert all(len(row) == len(table.head) for row in table.rows)
-    differing = published.ablation("coco", "reduced")
-    assert differing.head[:3] == ["minibatches, time", "settings", "1-NN accuracy"]
-    assert differing.head[3:5] == ["synthesised (real)", "retrieval ratio"]
-    assert differing.head[5:] == ["coverage", "visible keypoints (of real poses)"]
-    rows = [["4 × 8, 0 min", "ema 0.5"], ["16 × 4, 0 min", ""]]
-    assert [row[:2] for row in differing.rows] == rows
-    assert [published._named("augment", v) for v in (True, False)] == ["augment", "no augment"]
-    assert differing.rows[1][2].startswith(f"{found['accuracy']:.1%} [")
-    assert all(len(row) == len(differing.head) for row in differing.rows)
-    both = published.shipped("coco", None)[1:]
-    with monkeypatch.context() as patch:
-        patch.setattr(published, "shipped", lambda *_: both[::-1])
-        assert published.ablation("coco", "reduced").rows == differing.rows
-    own = experiment("reduced", cache)
-    own.run.delete()
-    own.evaluate()
+    study.run("reduced").delete()
+    own = study.run("reduced")
+    study.evaluate(own)
     assert "1 of the published runs" in published.reproduced(cache)
     assert "the same figures; accuracies and ratios differ by 0.0000" in published.reproduced(cache)
-    worse = json.loads(own.run.evaluation.read_text()) | {"accuracy": 9.0}
-    own.run.evaluation.write_text(json.dumps(worse))
+    worse = json.loads(own.evaluation.read_text()) | {"accuracy": 9.0}
+    own.evaluation.write_text(json.dumps(worse))
     assert "other figures" in published.reproduced(cache)
     elsewhere = dataclasses.replace(cache, poses_id="other")
     assert published.reproduced(elsewhere).startswith("None")
@@ -253,7 +248,7 @@ def test_tables_of_published_runs(cache, monkeypatch):
 
 def test_a_run_whose_poses_are_chosen_stands_below_its_plain_one(cache):
     series.train_series(["reduced"], cache, "published", device="cpu")
-    plain = release.publish(experiment("reduced", cache).run, cache)
+    plain = release.publish(Study("published", cache).run("reduced"), cache)
     settings = json.loads((plain / "config.json").read_text())
     chosen = {"rejection_epochs": 3.0}
     for name, changes in (("0", chosen), ("1", chosen | {"epochs": 1.0}), ("2", {"seed": 7})):
@@ -264,16 +259,132 @@ def test_a_run_whose_poses_are_chosen_stands_below_its_plain_one(cache):
 
 
 def test_nothing_is_trained_where_published_runs_are_asked_for(cache):
+    study = Study("published", cache)
     with pytest.raises(InputError, match="No runs of gan, reduced are published for these data"):
-        build._all_finished(["01_data_preparation", "02_gan", "07_reduced"], cache, "published")
-    series.train_series(["gan"], cache, "published", device="cpu")
-    build._all_finished(["02_gan"], cache, "published")
+        build._all_finished(["01_data_preparation", "02_gan", "07_reduced"], study)
+    study.train("gan", device="cpu")
+    build._all_finished(["02_gan"], study)
 
 
 def test_the_readme_has_the_table_of_the_published_runs():
     text = published.README.read_text()
     assert published.readme(text) == text
     assert "| **the thesis**: conditional, reduced, warm start | COCO 2017 | 66.7% |" in text
+
+
+# --- options: runs of which only the figures are kept -------------------------------------------
+
+
+@pytest.fixture
+def options(home, monkeypatch):
+    """Writes data/published/options.csv, and reads a table of it."""
+    monkeypatch.setattr(paths, "PUBLISHED", home / "published")
+    paths.PUBLISHED.mkdir(parents=True)
+    own = {"experiment": "wgan_gp", "data": "coco", "iterations": 2000, "batch_size": 16}
+    own |= {"train_poses": 116_021, "minutes": 9, "poses": 2000, "settings": ""}
+
+    def write(*rows: dict) -> list[list[str]]:
+        rows = [own | row for row in rows]
+        with (paths.PUBLISHED / "options.csv").open("w", newline="") as file:
+            names = list(dict.fromkeys(name for row in rows for name in row))
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        table = published.options("coco", "wgan_gp")
+        assert all(len(row) == len(table.head) for row in table.rows)
+        return [table.head, *table.rows]
+
+    return write
+
+
+def test_options_are_told_apart_by_length_and_by_poses(options):
+    measured = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}
+    head, first, second = options(
+        measured | {"settings": "features 0.25, ema 0.5"},
+        measured | {"iterations": 37_500, "train_poses": 956, "minutes": 12},
+        {"data": "sample"},
+        {"experiment": "reduced"},
+    )
+    assert head == ["minibatches, time", "training poses", "settings", "poses", "1-NN accuracy"]
+    accuracy = "50.0% [40.0%, 60.0%]"
+    assert first == ["2,000 × 16, 9 min", "116,021", "features 0.25, ema 0.5", "2,000", accuracy]
+    assert second == ["37,500 × 16, 12 min", "956", "", "2,000", accuracy]
+
+
+def test_text_alignment_of_options_is_told_where_it_was_measured(options):
+    plain = {"accuracy": 0.5, "retrieval_ratio": 1.0, "coverage": 0.5}
+    plain |= {f"{name}_{kind}": 1 for name in ("accuracy", "visible") for kind in ("real", "fake")}
+    unconditional = ["1-NN accuracy", "synthesised (real)", "retrieval ratio"]
+    unconditional += ["coverage", "visible keypoints (of real poses)"]
+    assert options(plain)[0][4:] == unconditional
+    answers = ["1-NN accuracy", "retrieval ratio", "R-precision, first 1"]
+    answers += ["distance to the caption's own pose", "activity"]
+    conditional = plain | {"r_precision_1": 0.2, "distance_own": 3, "activity_accuracy": 0.5}
+    assert options(conditional)[0][4:] == answers
+    assert options(conditional | {"activity_accuracy": ""})[0][4:] == answers[:-1]
+
+
+def test_options_hold_the_figures_of_the_runs_that_are_shipped():
+    for data, experiment in (("coco", "wgan_gp"), ("sample", "conditional_reduced")):
+        for run in published.shipped(data, None):
+            if run.experiment != experiment:
+                continue
+            accuracy = f"{read_estimates(published.measured(run))['accuracy']:.1%}"
+            length = f"{run.summary['iterations']:,} × {run.config.batch_size}, "
+            (row,) = [
+                row
+                for row in published.options(data, experiment).rows
+                if row[0].startswith(length) and row[4] == accuracy
+            ]
+            assert row[1] == f"{run.summary['train_poses']:,}"
+    assert len(published.options("coco", "wgan_gp").rows) > 20
+
+
+# --- a working tree as it was committed -------------------------------------------------------
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A repository with code, a README and published runs, all of it committed."""
+    monkeypatch.setattr(paths, "SOURCE", tmp_path)
+    for name in ("lib/code.py", "README.md", "data/published/gan/README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("committed")
+    own = ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "-m", "all"]
+    for command in (["init", "-q"], ["add", "."], own):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    return tmp_path
+
+
+def test_nothing_is_published_from_a_tree_with_changes(tree, finished):
+    (tree / "lib/code.py").write_text("changed")
+    assert release.uncommitted() == ["lib/code.py"]
+    with pytest.raises(InputError, match=r"lib/code\.py has changes that are not committed"):
+        release.publish(finished, DATA)
+    assert not list(paths.PUBLISHED.glob("*0123456789"))
+
+
+def test_what_publishing_writes_is_no_change(tree):
+    (tree / "README.md").write_text("a new table")
+    (tree / "data/published/gan/README.md").write_text("measured again")
+    (tree / "data/published/wgan").mkdir()
+    (tree / "data/published/wgan/README.md").write_text("a run more")
+    (tree / "notes.txt").write_text("not tracked")
+    assert release.uncommitted() == []
+
+
+def test_a_second_export_names_the_commit_as_the_first_does(tree, cache, monkeypatch):
+    monkeypatch.setattr(release, "commit", lambda: "0123456789-dirty")  # by the first export
+    run = Study("published", cache).train("gan", device="cpu")
+    folder = release.publish(run, cache)
+    assert published.measured(Run(folder, run.config, "gan"))["measured_with"]["commit"] == (
+        "0123456789"
+    )
+
+
+def test_a_copy_without_history_can_be_published_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "SOURCE", tmp_path)
+    assert release.uncommitted() == []
 
 
 # --- a series of trainings --------------------------------------------------------------------
@@ -289,13 +400,13 @@ def test_parents_are_trained_first(cache):
 def test_a_series_stops_in_time_and_goes_on(cache, monkeypatch, tmp_path):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    step = loop.Trainer.discriminator_step
+    step = Trainer.discriminator_step
 
     def timed(self, *given):
         now[0] += 1.0
         return step(self, *given)
 
-    monkeypatch.setattr(loop.Trainer, "discriminator_step", timed)
+    monkeypatch.setattr(Trainer, "discriminator_step", timed)
     found = series.train_series(NAMES, cache, "published", 20.5 / 60, "cpu", tmp_path / "out")
     assert found == {
         "gan": "finished",
@@ -305,7 +416,7 @@ def test_a_series_stops_in_time_and_goes_on(cache, monkeypatch, tmp_path):
     assert [path.name.split("-")[0] for path in (tmp_path / "out").iterdir()] == ["gan"]
     again = series.train_series(NAMES, cache, "published", device="cpu", published=tmp_path / "out")
     assert set(again.values()) == {"finished"} and len(list((tmp_path / "out").iterdir())) == 3
-    assert experiment("reduced", cache).run.summary["iterations"] == 16
+    assert Study("published", cache).run("reduced").summary["iterations"] == 16
 
 
 def test_all_processes_decide_the_same(monkeypatch):
@@ -332,16 +443,15 @@ def test_a_compact_cache_trains_the_same_and_is_smaller(cache, tmp_path):
         for pair in range(len(whole.pair_pose)):
             assert own.captions_of(pair) == whole.captions_of(pair)
     assert small.train.keypoints.dtype == cache.train.keypoints.dtype
-    own, whole = experiment("conditional_reduced", small), experiment("conditional_reduced", cache)
-    config = own.config.replace(parent="")
+    config = Study("published", small).config("conditional_reduced").replace(parent="")
     losses = []
     for name, dataset in (("small", small), ("whole", cache)):
         run = Run(tmp_path / name, config, "conditional_reduced")
         train(run, dataset, device="cpu")
         losses.append(run.metrics)
     assert losses[0] == losses[1]
-    args = ("gan", Config("gan"))
-    assert run_for(*args, small, "published").folder == run_for(*args, cache, "published").folder
+    there, here = (Study("published", data).run("gan") for data in (small, cache))
+    assert there.folder == here.folder
     with pytest.raises(InputError, match="caption_pool=pairs"):
         Batches(small.train, config.replace(caption_pool="all"), torch.device("cpu"))
 
@@ -367,7 +477,7 @@ def test_publish_and_compact_from_the_command_line(cache, monkeypatch, tmp_path,
     drawn = []
     monkeypatch.setattr(published, "pictures", lambda: drawn.append(True))
     series.train_series(["gan"], cache, "published", device="cpu")
-    name = experiment("gan", cache).run.folder.name
+    name = Study("published", cache).run("gan").folder.name
     cli.app(["publish", name, "--all-poses"], standalone_mode=False)
     assert (paths.PUBLISHED / name / "README.md").exists() and drawn
     assert published.measured(published.shipped()[0])["all_poses"]["n_fake"] == len(

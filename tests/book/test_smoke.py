@@ -82,9 +82,10 @@ def test_inner_links_lead_somewhere(book):
 def test_pages_with_results_say_that_they_are_a_demonstration_and_how_long_it_trained(book):
     for notebook in build.notebooks():
         text = book[f"notebooks/{notebook.stem}.html"].get_text(" ", strip=True)
-        assert "Demonstration run" in text and "training and" in text, notebook.stem
-        trains = "experiment.train()" in notebook.read_text()
-        assert bool(re.search(r"Trained for [\d,]+ iterations of", text)) >= trains, notebook.stem
+        assert "training and" in text, notebook.stem
+        shows = "study.note(run)" in notebook.read_text()
+        said = re.search(r"A demonstration \(profile\s+smoke\s*\).*[\d,]+ iterations of", text)
+        assert bool(said) == shows, notebook.stem
 
 
 def test_no_number_is_left_without_its_value(book):

@@ -17,10 +17,9 @@ from lib import __main__ as cli
 from lib import paths
 from lib.book import cluster
 from lib.book import sweep as module
-from lib.book.sweep import interval, plan, readable, sweep, table
-from lib.config import config_for
+from lib.book.sweep import plan, readable, sweep, table
 from lib.errors import InputError
-from lib.training.runs import run_for
+from lib.study import Study
 
 DATA = tiny.dataset()
 PARAMETERS = """profile = "quick"
@@ -61,17 +60,17 @@ def project(module_home):
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setattr(paths, "NOTEBOOKS", module_home / "sources")
         patch.setattr(paths, "PUBLISHED", module_home / "published")
-        patch.setattr(module, "load", lambda name: DATA)
+        patch.setattr("lib.study.load", lambda name: DATA)
+        study = Study("smoke", DATA)
         notebook = tiny.notebook(paths.NOTEBOOKS / "04_wgan_gp.ipynb", PARAMETERS, TRAIN)
         folders = {}
         for seed in range(20):
             for lambda_ in (None, 1, 10):
                 change = {"seed": seed} | ({"lambda_": lambda_} if lambda_ else {})
-                config = config_for("wgan_gp", "smoke").replace(**change)
-                run = run_for("wgan_gp", config, DATA, "smoke")
+                run = study.run("wgan_gp", **change)
                 folders[f"{seed} {lambda_}"] = str(run.folder)
         (notebook.parent / "folders").write_text(json.dumps(folders))
-        wgan = run_for("wgan", config_for("wgan", "smoke"), DATA, "smoke")
+        wgan = study.run("wgan")
         wgan.folder.mkdir(parents=True)
         wgan.finish({"seconds": 1})
         yield module_home
@@ -441,14 +440,3 @@ def test_the_printed_table_tells_the_runs_apart():
     assert lines[4:] == ["seed = 0, lambda_ = 10 failed: It broke."]
     wide = rows.assign(**{f"measure_{i}": 0.5 for i in range(20)})
     assert max(map(len, readable(wide).splitlines())) <= 100
-
-
-def test_intervals_are_students():
-    """Four runs: mean 2.5, standard error sqrt(5/12), t(0.975, 3) = 3.182446."""
-    rows = pd.DataFrame({"k": [1] * 5 + [5], "a": [1.0, 2.0, np.nan, 3.0, 4.0, 7.0]})
-    found = rows.groupby("k")["a"].apply(interval).unstack()
-    half = 3.182446305 * np.sqrt(5 / 12)
-    assert np.allclose(found.loc[1, ["mean", "low", "high", "n"]], [2.5, 2.5 - half, 2.5 + half, 4])
-    assert found.loc[5, "mean"] == 7 and found.loc[5, ["low", "high"]].isna().all()
-    narrow = interval(rows["a"][:5], level=0.5)
-    assert np.allclose(narrow["high"] - 2.5, 0.764892328 * np.sqrt(5 / 12))

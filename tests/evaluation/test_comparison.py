@@ -1,6 +1,5 @@
 """The tables of all models: what is read, what is measured, what is left empty."""
 
-import dataclasses
 import json
 import math
 from types import SimpleNamespace
@@ -11,16 +10,15 @@ import pytest
 import tiny
 import torch
 
-from lib import paths
-from lib.book.sweep import interval
-from lib.config import LABELS, NOTEBOOKS
-from lib.errors import InputError
+from lib.config import LABELS
 from lib.evaluation import comparison
 from lib.evaluation import measures as metrics
 from lib.evaluation.alignment import Alignment
-from lib.evaluation.comparison import ALIGNMENT, FIDELITY, VARIETY, Comparison, Table, seeds
+from lib.evaluation.comparison import ALIGNMENT, FIDELITY, VARIETY, Comparison, seeds
 from lib.evaluation.measures import Evaluation
-from lib.evaluation.statistics import Estimate
+from lib.evaluation.statistics import Estimate, interval
+from lib.markdown import Table
+from lib.notebooks import NOTEBOOKS
 
 DATA = tiny.dataset()
 NAMES = ("accuracy", "retrieval_ratio", "precision", "recall", "density", "coverage", "copied")
@@ -42,9 +40,9 @@ def fit(value: float, activity: Estimate | None = None) -> Alignment:
 
 
 class Models:
-    """An experiment whose models are trained as told: name to evaluation, written or not."""
+    """A study whose models are trained as told: name to evaluation, written or not."""
 
-    profile, dataset = "smoke", DATA
+    dataset, tables = DATA, {"evaluation": {"poses": 60}}
 
     def __init__(
         self, folder, trained: dict[str, Evaluation], written: tuple[str, ...] | None = None
@@ -56,14 +54,13 @@ class Models:
                 text = json.dumps(trained[name].summary())
                 (folder / name / "evaluation.json").write_text(text)
 
-    def other(self, name):
-        if name not in self.trained:
-            raise InputError(f"There is no finished run of {name!r}.")
-        return SimpleNamespace(evaluation=self.folder / name / "evaluation.json")
+    def run(self, name):
+        path = self.folder / name / "evaluation.json"
+        return SimpleNamespace(name=name, finished=name in self.trained, evaluation=path)
 
-    def evaluate(self, name):
-        self.evaluated.append(name)
-        return self.trained[name]
+    def evaluate(self, run):
+        self.evaluated.append(run.name)
+        return self.trained[run.name]
 
 
 @pytest.fixture
@@ -185,16 +182,6 @@ def test_what_was_not_evaluated_is_evaluated_and_need_not_be_written(tmp_path):
         assert found.models[name]["accuracy"] == own.estimates["accuracy"]
 
 
-def test_other_errors_are_not_taken_for_a_model_that_is_missing(tmp_path):
-    def unreadable(name):
-        raise PermissionError(name)
-
-    models = Models(tmp_path, {"gan": measures()})
-    models.other = unreadable
-    with pytest.raises(PermissionError):
-        Comparison(models)
-
-
 def test_rows_are_models_in_the_thesis_s_order_and_then_the_ends_of_the_scale(tmp_path, ends):
     trained = {"conditional_full": measures(0.6, n=1234), "gan": measures(0.7)}
     table = Comparison(Models(tmp_path, trained)).unconditional(FIDELITY)
@@ -245,55 +232,6 @@ def test_without_any_model_the_tables_show_the_ends_of_the_scale(tmp_path, ends)
     fidelity = found.unconditional(FIDELITY)
     assert [row[0] for row in fidelity.rows] == ["*real poses, held out*", "*mean pose*"]
     assert [row[0] for row in found.alignment().rows] == ["*real poses*", "*mean pose*"]
-    assert found.beside_the_thesis() == (
-        "The model that the thesis measures has not been trained here."
-    )
-
-
-# --- beside the thesis ------------------------------------------------------------------------
-
-
-def beside(folder, accuracy, ratio, size=17_326, source="coco") -> str:
-    own = {"accuracy": Estimate(accuracy, 0.1, 0.9), "retrieval_ratio": Estimate(ratio, 1, 2)}
-    models = Models(folder, {"conditional_full": measures(), "conditional_reduced": measures()})
-    found = Comparison(models)
-    found.models["conditional_reduced"] |= own
-    found.sizes["conditional_reduced"] = size
-    models.dataset = dataclasses.replace(DATA, source=source)
-    return found.beside_the_thesis()
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "ratio", "finding"),
-    [
-        (0.667, 1.041, "no worse"),
-        (0.6, 1.0, "no worse"),
-        (0.4, 0.9, "no worse"),
-        (0.668, 1.0, "worse"),
-        (0.6, 1.042, "worse"),  # in one of the two
-        (0.3, 1.0, "worse"),  # memorised
-    ],
-)
-def test_beside_the_thesis_both_numbers_count(tmp_path, accuracy, ratio, finding):
-    assert beside(tmp_path, accuracy, ratio) == (
-        f"Here they are {accuracy:.1%} [10.0%, 90.0%] and {ratio:.3f} [1.000, 2.000], on 17,326 "
-        f"poses of the same kind, which is {finding}."
-    )
-
-
-@pytest.mark.parametrize(("size", "source"), [(17_325, "coco"), (17_326, "sample"), (60, "sample")])
-def test_other_sizes_and_data_are_not_comparable(tmp_path, size, source):
-    assert beside(tmp_path, 0.6, 1.0, size, source) == (
-        f"Here they are 60.0% [10.0%, 90.0%] and 1.000 [1.000, 2.000], on {size:,} poses: not "
-        "comparable, as the thesis measured on 17,326 poses of COCO."
-    )
-
-
-def test_the_thesis_s_numbers_are_those_of_the_notebook():
-    text = (paths.NOTEBOOKS / "10_evaluation.ipynb").read_text()
-    accuracy, ratio, size = comparison.THESIS.values()
-    for number in (f"{accuracy:.1%}", f" = {ratio:.3f}, ", f"{size:,} poses of each kind"):
-        assert number in text
 
 
 # --- estimates --------------------------------------------------------------------------------
@@ -315,20 +253,19 @@ def test_estimates_are_read_as_they_were_written():
 # --- seeds ------------------------------------------------------------------------------------
 
 
-def write_sweep(name: str, **columns: list) -> None:
-    folder = paths.SWEEPS / name
-    folder.mkdir(parents=True)
-    pd.DataFrame(columns).to_csv(folder / "table.csv", index=False)
+def swept(**columns: list) -> pd.DataFrame:
+    """The table of a sweep, as it is read."""
+    return pd.DataFrame(columns).assign(failed=lambda rows: rows["failed"].fillna(""))
 
 
 MEASURES = {"accuracy": ".1%", "retrieval_ratio": ".3f"}
 
 
-def test_means_over_seeds_have_the_interval_of_the_sweep(home):
+def test_means_over_seeds_have_the_interval_of_the_sweep():
     accuracy, ratio = [0.6, 0.7, 0.65], [1.02, 1.04, 1.1]
     empty = [None] * 3
-    write_sweep("warm", seed=[0, 1, 2], accuracy=accuracy, retrieval_ratio=ratio, failed=empty)
-    table = seeds({"warm": "reduced, warm"}, MEASURES)
+    warm = swept(seed=[0, 1, 2], accuracy=accuracy, retrieval_ratio=ratio, failed=empty)
+    table = seeds({"reduced, warm": warm}, MEASURES)
     assert table.head == ["", "seeds", "accuracy", "retrieval_ratio"]
     mean, low, high, _ = interval(pd.Series(accuracy))
     expected = f"{mean:.1%} [{low:.1%}, {high:.1%}]"
@@ -338,10 +275,10 @@ def test_means_over_seeds_have_the_interval_of_the_sweep(home):
     ]
 
 
-def test_a_sweep_that_was_not_made_says_so_in_its_place(home):
+def test_a_sweep_that_was_not_made_says_so_in_its_place():
     one = {"accuracy": [0.5], "retrieval_ratio": [1.0], "failed": [None]}
-    write_sweep("warm", seed=[0], **one)
-    table = seeds({"full": "full", "warm": "warm", "random": "random"}, MEASURES)
+    warm = swept(seed=[0], **one)
+    table = seeds({"full": None, "warm": warm, "random": None}, MEASURES)
     assert table.rows == [
         ["full", "not made yet", "", ""],
         ["warm", "1", "50.0%", "1.000"],  # a single run has no interval
@@ -349,19 +286,19 @@ def test_a_sweep_that_was_not_made_says_so_in_its_place(home):
     ]
 
 
-def test_failed_runs_do_not_count(home):
+def test_failed_runs_do_not_count():
     failed = ["", "out of memory", "", ""]
     values = [0.6, None, 0.7, 0.8]
-    write_sweep("warm", seed=range(4), accuracy=values, retrieval_ratio=values, failed=failed)
-    (row,) = seeds({"warm": "warm"}, {"accuracy": ".3f"}).rows
+    warm = swept(seed=range(4), accuracy=values, retrieval_ratio=values, failed=failed)
+    (row,) = seeds({"warm": warm}, {"accuracy": ".3f"}).rows
     mean, low, high, _ = interval(pd.Series([0.6, 0.7, 0.8]))
     assert row == ["warm", "3", f"{mean:.3f} [{low:.3f}, {high:.3f}]"]
 
 
-def test_a_measure_that_a_sweep_lacks_is_an_empty_cell(home):
-    write_sweep("older", seed=[0, 1], accuracy=[0.5, 0.5], failed=["", ""])
-    (row,) = seeds({"older": "older"}, MEASURES).rows
+def test_a_measure_that_a_sweep_lacks_is_an_empty_cell():
+    older = swept(seed=[0, 1], accuracy=[0.5, 0.5], failed=["", ""])
+    (row,) = seeds({"older": older}, MEASURES).rows
     assert row == ["older", "2", "50.0% [50.0%, 50.0%]", ""]
-    write_sweep("failed", seed=[0, 1], accuracy=[None, None], failed=["no", "no"])
-    (row,) = seeds({"failed": "failed"}, MEASURES).rows
+    failed = swept(seed=[0, 1], accuracy=[None, None], failed=["no", "no"])
+    (row,) = seeds({"failed": failed}, MEASURES).rows
     assert row == ["failed", "0", "", ""]

@@ -3,10 +3,11 @@
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lib.evaluation import statistics
-from lib.evaluation.statistics import Estimate, bootstrap
+from lib.evaluation.statistics import Estimate, bootstrap, interval, mean_of_runs, wilson
 
 
 def ratio(a: np.ndarray, b: np.ndarray) -> float:
@@ -151,3 +152,36 @@ def test_intervals_lie_above_or_below_each_other_or_overlap():
     assert low.beside(high) == middle.beside(high) == -1
     assert low.beside(middle) == middle.beside(low) == low.beside(low) == 0  # ends meet
     assert Estimate(1).beside(high) == high.beside(Estimate(1)) == 0
+
+
+# --- shares, and means of runs ----------------------------------------------------------------
+
+
+def test_wilsons_ends_lie_1_96_standard_deviations_from_the_share():
+    share = wilson(13, 40)
+    assert share.value == 13 / 40
+    for end in (share.low, share.high):
+        assert abs(13 / 40 - end) == pytest.approx(1.959964 * (end * (1 - end) / 40) ** 0.5)
+    none = wilson(0, 10)
+    assert (none.low, none.high) == pytest.approx((0, 0.27753), abs=1e-5)
+
+
+@pytest.mark.parametrize("number", [1, 2, 17, 400])
+def test_wilson_stays_between_0_and_1(number):
+    for successes in (0, number):
+        share = wilson(successes, number)
+        assert 0 <= share.low <= share.value <= share.high <= 1
+    with pytest.raises(ValueError):
+        wilson(0, 0)
+
+
+def test_the_interval_of_a_mean_of_runs_is_students():
+    values = pd.Series([0.6, None, 0.7, 0.65])
+    mean = mean_of_runs(values)
+    half = 4.302653 * 0.05 / 3**0.5  # t of 2 degrees of freedom; standard deviation 0.05
+    assert (mean.value, mean.low, mean.high) == pytest.approx((0.65, 0.65 - half, 0.65 + half))
+    found = interval(values)
+    assert found["n"] == 3 and found["low"] == mean.low and found["high"] == mean.high
+    one = mean_of_runs(pd.Series([0.5]))
+    assert one.value == 0.5 and np.isnan(one.low)
+    assert np.isnan(mean_of_runs(pd.Series([], dtype=float)).value)

@@ -7,7 +7,7 @@ from io import BytesIO
 
 import pytest
 from PIL import Image
-from tests.test_live import contrast
+from test_live import contrast
 
 from lib import paths
 
@@ -16,7 +16,7 @@ CURVES = {
     "02_gan": "figure-3", "03_wgan": "figure-5", "04_wgan_gp": "figure-8",
     "06_conditional_full": "figure-11", "07_reduced": "figure-12",
     "08_conditional_reduced": "figure-14", "09_conditional_random": "figure-17",
-    "11_conditional_gan": "figure-a1",
+    "13_conditional_gan": "figure-a1",
 }  # fmt: skip
 POSES = {"04_wgan_gp": ["live-noise"], "08_conditional_reduced": ["live-gallery", "live-captions"]}
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}

@@ -10,12 +10,13 @@ import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.colors import to_rgb
-from tests.test_figures import metrics, wild
+from test_static import metrics, wild
 
 from lib import figures, paths
 from lib.data.heatmaps import decode, render
 from lib.data.skeleton import EDGES
 from lib.figures import live
+from lib.figures.page import COLOURS, SIDES, Page, side
 from lib.models.synthesis import caption_grid, interpolate_captions
 from lib.models.tables import Generator
 from lib.models.weights import initialise
@@ -25,9 +26,8 @@ EVIL = '</script><script>alert("1")</script> <!-- \u2028 a $5 bill & \n two  cat
 
 
 def content(figure: live.Live) -> dict:
-    """What the page's script pushes."""
-    script = figure._repr_javascript_()
-    return json.loads(re.fullmatch(r"\(window\.liveFigures \?\?= \[\]\)\.push\((.*)\);", script)[1])
+    """What moves, as an executed notebook keeps it."""
+    return json.loads(json.dumps(figure._repr_mimebundle_()[live.MIME]))
 
 
 def numbers(array: dict) -> np.ndarray:
@@ -46,7 +46,7 @@ def generator() -> Generator:
     return G.eval()
 
 
-def image() -> figures.Page:
+def image() -> Page:
     return figures.pose_grid(render(torch.rand(1, 17, 3)))
 
 
@@ -75,7 +75,7 @@ def test_frames_are_the_decoded_poses_of_G():
     between[:, ::2, :, 3:7] *= 0.19 / peaks[:, ::2, :, 3:7]  # below the threshold
     between[:, ::2, :, 7:9] *= 0.21 / peaks[:, ::2, :, 7:9]  # above it
     ends = [("a", "b"), ("c", "d")]
-    shown = content(live.interpolation_slider(image(), "place", between, ends))["choices"]
+    shown = content(live.interpolation_slider(image(), between, ends))["choices"]
     for choice, frames in zip(shown, between, strict=True):
         for frame, poses in zip(choice["frames"], frames, strict=True):
             for points, heatmaps in zip(frame, poses, strict=True):
@@ -91,7 +91,7 @@ def test_gallery_shows_each_caption_with_its_own_poses():
     keypoints = torch.rand(3, 17, 3, generator=torch.Generator().manual_seed(3)) * 60
     keypoints[..., 2] = (keypoints[..., 2] > 20).float()
     real = render(keypoints)
-    shown = content(live.gallery(image(), "place", ["a man", EVIL, "b"], real, fakes))["choices"]
+    shown = content(live.gallery(image(), ["a man", EVIL, "b"], real, fakes))["choices"]
     assert [choice["name"] for choice in shown] == ["a man", " ".join(EVIL.split()), "b"]
     for column, choice in enumerate(shown):
         assert pairs(choice["real"]) == decoded(real[column])
@@ -102,38 +102,60 @@ def test_gallery_shows_each_caption_with_its_own_poses():
 def test_a_choice_without_its_poses_is_an_error():
     heatmaps = render(torch.rand(2, 17, 3))
     with pytest.raises(ValueError):
-        live.gallery(image(), "place", ["one"], heatmaps, heatmaps[None])
+        live.gallery(image(), ["one"], heatmaps, heatmaps[None])
     with pytest.raises(ValueError):
-        live.interpolation_slider(image(), "place", heatmaps[:, None, None], [("a", "b")])
+        live.interpolation_slider(image(), heatmaps[:, None, None], [("a", "b")])
 
 
 def test_the_skeleton_is_that_of_the_images():
     heatmaps = render(torch.rand(1, 17, 3))
-    shown = content(live.gallery(image(), "place", ["one"], heatmaps, heatmaps[None]))["skeleton"]
+    shown = content(live.gallery(image(), ["one"], heatmaps, heatmaps[None]))["skeleton"]
     seen = [to_rgb(colour) for colour in shown["colours"]]
-    np.testing.assert_allclose(seen, figures.COLOURS, atol=1 / 255)
+    np.testing.assert_allclose(seen, COLOURS, atol=1 / 255)
     assert [tuple(edge[:2]) for edge in shown["edges"]] == list(EDGES)
-    assert [edge[2] for edge in shown["edges"]] == [figures.SIDES[figures.side(e)] for e in EDGES]
+    assert [edge[2] for edge in shown["edges"]] == [SIDES[side(e)] for e in EDGES]
 
 
 # Texts
 
 
-def test_no_text_ends_the_script():
+@pytest.fixture
+def book(tmp_path):
+    """What the extension connects, and a book with one executed notebook."""
     heatmaps = render(torch.rand(1, 17, 3))
-    figure = live.interpolation_slider(image(), "place", heatmaps[None, None], [(EVIL, "b")])
-    script = figure._repr_javascript_()
-    assert "<" not in script and script.isascii()
-    assert content(figure)["choices"][0]["ends"] == [EVIL, "b"]
-    assert content(figure)["place"] == "place"
+    figure = live.interpolation_slider(image(), heatmaps[None, None], [(EVIL, "b")])
+    cell = {
+        "cell_type": "code",
+        "metadata": {"mystnb": {"figure": {"name": "place"}}},
+        "outputs": [{"output_type": "stream"}, {"data": figure._repr_mimebundle_()}],
+    }
+    other = {"cell_type": "markdown", "metadata": {}}
+    (tmp_path / "one.ipynb").write_text(json.dumps({"cells": [other, cell]}))
+    handlers = {}
+    live.setup(SimpleNamespace(connect=handlers.__setitem__))
+    return SimpleNamespace(srcdir=str(tmp_path), handlers=handlers, outdir=str(tmp_path))
+
+
+def test_the_page_is_given_what_moves_and_where_and_no_text_ends_the_script(book):
+    context = {"body": "<p>a page</p>"}
+    book.handlers["html-page-context"](book, "one", "page.html", context, None)
+    before, script, after = re.split(r"<script>|</script>", context["body"])
+    assert before == "<p>a page</p>" and after == ""
+    text = re.fullmatch(r"\(window\.liveFigures \?\?= \[\]\)\.push\((.*)\);", script)[1]
+    assert "<" not in text and text.isascii()
+    shown = json.loads(text)
+    assert shown["choices"][0]["ends"] == [EVIL, "b"] and shown["place"] == "place"
+    prose = {"body": "<p>prose</p>"}
+    book.handlers["html-page-context"](book, "index", "page.html", prose, None)
+    assert prose == {"body": "<p>prose</p>"}
 
 
 # Curves
 
 
-def curves(lines: list[dict]) -> tuple[figures.Page, dict]:
+def curves(lines: list[dict]) -> tuple[Page, dict]:
     figure = figures.loss_curves(lines)
-    return figure, content(live.loss_curves(figure, "figure-3"))
+    return figure, content(live.loss_curves(figure))
 
 
 def with_validation(losses) -> list[dict]:
@@ -198,22 +220,19 @@ def contrast(*colours: tuple[float, float, float]) -> float:
 # In notebook and book
 
 
-def test_jupyter_gets_the_image_the_book_the_script_and_both_are_repeatable():
+def test_a_notebook_keeps_the_image_and_what_moves_and_both_are_repeatable():
     def shown():
         figure = figures.loss_curves(with_validation(wild()))
-        return DisplayFormatter().format(live.loss_curves(figure, "figure-3"))[0]
+        return DisplayFormatter().format(live.loss_curves(figure))[0]
 
     data = shown()
-    assert data.keys() == {"image/png", "application/javascript", "text/plain"}
+    assert data.keys() == {"image/png", live.MIME, "text/plain"}  # no script, which Lab would run
     assert data["image/png"][:8] == b"\x89PNG\r\n\x1a\n"
-    assert data["text/plain"] == "the live figure of figure-3"
     assert shown() == data
 
 
-def test_plotlys_script_comes_into_a_book_that_was_built(tmp_path):
-    handlers = {}
-    live.setup(SimpleNamespace(connect=handlers.__setitem__))
-    app = SimpleNamespace(outdir=str(tmp_path))
+def test_plotlys_script_comes_into_a_book_that_was_built(book, tmp_path):
+    app, handlers = book, book.handlers
     (tmp_path / "_static").mkdir()
     handlers["build-finished"](app, ValueError("a page is wrong"))
     assert not list((tmp_path / "_static").iterdir())
@@ -223,15 +242,13 @@ def test_plotlys_script_comes_into_a_book_that_was_built(tmp_path):
     assert live.SCRIPT in (paths.SOURCE / "book" / "assets" / "live.js").read_text()
 
 
-def test_every_live_figure_has_an_image_with_alt_text_in_its_own_notebook():
+def test_every_live_figure_has_a_name_and_alt_text_in_its_cell():
     found = []
     for notebook in sorted(paths.NOTEBOOKS.glob("*.ipynb")):
-        cells = json.loads(notebook.read_text())["cells"]
-        sources = ["".join(cell["source"]) for cell in cells]
-        for place in re.findall(r'\blive\.\w+\(\w+, "([\w-]+)"', "\n".join(sources)):
-            figure = rf'\{{glue:figure\}} (\w+)\n:name: "{place}"\n:alt: "[^"]{{40,}}"\n'
-            (match,) = re.findall(figure, "\n".join(sources))
-            assert match == place.replace("-", "_")
-            found.append(place)
+        for cell in json.loads(notebook.read_text())["cells"]:
+            if re.search(r"^live\.\w+\(", "".join(cell["source"]), re.MULTILINE):
+                shown = cell["metadata"]["mystnb"]
+                assert len(shown["image"]["alt"]) >= 40
+                found.append(shown["figure"]["name"])
     numbered = [f"figure-{n}" for n in (3, 5, 8, 11, 12, 14, 17, "a1")]
     assert sorted(found) == sorted([*numbered, "live-noise", "live-gallery", "live-captions"])

@@ -10,9 +10,10 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.collections import LineCollection
 
-from lib import figures
 from lib.data.heatmaps import render
 from lib.data.skeleton import EDGES, NAMES
+from lib.figures import curves, page
+from lib.figures import poses as drawing
 
 NAN = float("nan")
 
@@ -55,39 +56,39 @@ def line(ax, label: str):
 def test_a_keypoint_peaks_at_its_pixel_in_its_colour(channel):
     keypoints = torch.zeros(1, 17, 3)
     keypoints[0, channel] = torch.tensor([40.0, 12.0, 1.0])
-    image = figures.heatmap_image(render(keypoints)[0])
+    image = drawing.heatmap_image(render(keypoints)[0])
     assert image.shape == (64, 64, 3)
     row, column = np.unravel_index(image.sum(axis=2).argmax(), (64, 64))
     assert (column, row) == (40, 12)
-    np.testing.assert_allclose(image[12, 40], figures.COLOURS[channel], atol=1e-6)
+    np.testing.assert_allclose(image[12, 40], page.COLOURS[channel], atol=1e-6)
     assert image[60, 3].max() < 1e-6
 
 
 def test_image_without_keypoints_is_black_and_values_stay_in_range():
-    assert not figures.heatmap_image(torch.zeros(17, 64, 64)).any()
-    image = figures.heatmap_image(torch.full((17, 64, 64), 1.5))
+    assert not drawing.heatmap_image(torch.zeros(17, 64, 64)).any()
+    image = drawing.heatmap_image(torch.full((17, 64, 64), 1.5))
     assert image.min() >= 0 and image.max() == 1
 
 
 def test_brightness_follows_the_heatmap():
     heatmaps = torch.zeros(17, 64, 64)
     heatmaps[4, 10, 20], heatmaps[4, 30, 20] = 0.25, 0.5
-    image = figures.heatmap_image(heatmaps.requires_grad_())
+    image = drawing.heatmap_image(heatmaps.requires_grad_())
     np.testing.assert_allclose(2 * image[10, 20], image[30, 20])
 
 
 def test_colours_are_distinct_also_without_red_and_green():
-    pairs = combinations(figures.COLOURS, 2)
+    pairs = combinations(page.COLOURS, 2)
     assert min(np.linalg.norm(a - b) for a, b in pairs) > 0.2
     # Linear light as a deuteranope sees it (Machado, Oliveira and Fernandes 2009, severity 1).
     sight = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
-    seen = np.clip(figures.COLOURS**2.2 @ sight.T, 0, 1) ** (1 / 2.2)
+    seen = np.clip(page.COLOURS**2.2 @ sight.T, 0, 1) ** (1 / 2.2)
     left, right = seen[1::2], seen[2::2]
     assert np.linalg.norm(left[:, None] - right, axis=-1).min() > 0.2
 
 
 def test_sides_of_the_skeleton():
-    named = {tuple(NAMES[i] for i in edge): figures.side(edge) for edge in EDGES}
+    named = {tuple(NAMES[i] for i in edge): page.side(edge) for edge in EDGES}
     assert named["left shoulder", "left elbow"] == "left"
     assert named["right knee", "right ankle"] == "right"
     assert named["nose", "left eye"] == "left"
@@ -100,39 +101,39 @@ def test_edges_are_drawn_only_between_keypoints_that_exist():
     place = {5: (20.0, 10.0), 7: (30.0, 20.0), 9: (40.0, 30.0), 13: (50.0, 50.0)}
     for i, xy in place.items():  # left arm, and a knee with neither hip nor ankle
         keypoints[0, i] = torch.tensor([*xy, 1.0])
-    fig = figures.Page(2, 2)
+    fig = page.Page(2, 2)
     ax = fig.add_subplot()
-    figures.draw_pose(ax, render(keypoints)[0])
+    drawing.draw_pose(ax, render(keypoints)[0])
     segments = ax.collections[0].get_segments()
     np.testing.assert_allclose(segments, [[place[5], place[7]], [place[7], place[9]]])
     colours = ax.collections[0].get_colors()
-    np.testing.assert_allclose(colours, [matplotlib.colors.to_rgba(figures.SIDES["left"])] * 2)
+    np.testing.assert_allclose(colours, [matplotlib.colors.to_rgba(page.SIDES["left"])] * 2)
 
     bare = fig.add_subplot()
-    figures.draw_pose(bare, render(keypoints)[0], skeleton=False)
+    drawing.draw_pose(bare, render(keypoints)[0], skeleton=False)
     assert not bare.collections and len(bare.images) == 1
 
 
 def test_a_keypoint_below_the_threshold_has_no_edge():
     heatmaps = poses(1)[0]
     heatmaps[10] *= 0.19  # the right wrist ends one edge
-    fig = figures.Page(2, 2)
-    figures.draw_pose(ax := fig.add_subplot(), heatmaps)
+    fig = page.Page(2, 2)
+    drawing.draw_pose(ax := fig.add_subplot(), heatmaps)
     assert len(ax.collections[0].get_segments()) == len(EDGES) - 1
 
 
 def test_pose_grid_has_one_pose_each_and_rows_of_six():
     heatmaps = poses(8)
-    fig = figures.pose_grid(heatmaps)
+    fig = drawing.pose_grid(heatmaps)
     assert len(fig.axes) == 8
     assert len({round(ax.get_position().y0, 6) for ax in fig.axes}) == 2
     assert len({round(ax.get_position().x0, 6) for ax in fig.axes}) == 6
     for ax, pose in zip(fig.axes, heatmaps, strict=True):
-        np.testing.assert_allclose(ax.images[0].get_array(), figures.heatmap_image(pose))
+        np.testing.assert_allclose(ax.images[0].get_array(), drawing.heatmap_image(pose))
 
 
 def test_pose_grid_of_24_leaves_little_white():
-    fig = figures.pose_grid(poses(24))
+    fig = drawing.pose_grid(poses(24))
     covered = sum(ax.get_position().width * ax.get_position().height for ax in fig.axes)
     assert covered > 0.93
     width, height = fig.get_size_inches()
@@ -142,23 +143,41 @@ def test_pose_grid_of_24_leaves_little_white():
 
 
 def test_titles_stand_above_their_poses():
-    fig = figures.pose_grid(poses(3), columns=2, titles=["one", "two", "three"])
+    fig = drawing.pose_grid(poses(3), columns=2, titles=["one", "two", "three"])
     assert [texts_of.texts[0].get_text() for texts_of in fig.axes] == ["one", "two", "three"]
 
 
+@pytest.mark.parametrize("clauses", [1, 4])
+def test_a_line_below_the_poses_says_whose_they_are_and_is_no_wider_than_they(clauses):
+    source = "; ".join(["a model, its networks, its data and 12,345 iterations"] * clauses)
+    for fig in (
+        drawing.pose_grid(poses(4), source=source),
+        drawing.compare_grids({"one": poses(2)}, source=source),
+        drawing.caption_grid(["a man"] * 3, poses(3), poses(1, 3), source),
+        drawing.noise_interpolation(["a man"], poses(1, 3), source),
+        drawing.caption_interpolation([("a man", "a cat")], poses(1, 3), source),
+    ):
+        fig.draw_without_rendering()
+        (line,) = fig.texts
+        assert " ".join(line.get_text().split()) == source
+        box = line.get_window_extent()
+        assert box.y1 < min(ax.get_window_extent().y0 for ax in fig.axes)
+        assert box.x1 <= fig.bbox.x1
+
+
 def test_single_pose_has_a_key_of_all_channels():
-    fig = figures.pose_grid(poses(1))
+    fig = drawing.pose_grid(poses(1))
     labels = [text.get_text() for text in fig.axes[1].get_legend().get_texts()]
     assert labels[:17] == list(NAMES) and len(labels) == 20
 
 
 def test_compare_grids_puts_each_title_over_its_own_poses():
     upper, lower = poses(7), poses(5, seed=1)
-    fig = figures.compare_grids({"gradient penalty": upper, "clipping": lower}, columns=4)
+    fig = drawing.compare_grids({"gradient penalty": upper, "clipping": lower}, columns=4)
     assert len(fig.axes) == 12
     assert fig.axes[0].texts[0].get_text() == "gradient penalty"
     assert fig.axes[7].texts[0].get_text() == "clipping"
-    np.testing.assert_allclose(fig.axes[7].images[0].get_array(), figures.heatmap_image(lower[0]))
+    np.testing.assert_allclose(fig.axes[7].images[0].get_array(), drawing.heatmap_image(lower[0]))
     assert fig.axes[7].get_position().y1 < fig.axes[6].get_position().y0
 
 
@@ -168,12 +187,12 @@ CAPTIONS = ["a man", LONG.strip(), "bats cost $5 and balls $10", "two\n people "
 
 def test_caption_grid_shows_all_captions_without_overlap():
     real, fakes = poses(5), poses(5, 5, seed=1)
-    fig = figures.caption_grid(CAPTIONS, real, fakes)
+    fig = drawing.caption_grid(CAPTIONS, real, fakes)
     assert texts(fig) == [" ".join(caption.split()) for caption in CAPTIONS]
     assert len(fig.axes) == 30
-    np.testing.assert_allclose(fig.axes[2].images[0].get_array(), figures.heatmap_image(real[2]))
+    np.testing.assert_allclose(fig.axes[2].images[0].get_array(), drawing.heatmap_image(real[2]))
     np.testing.assert_allclose(
-        fig.axes[5 + 5 + 3].images[0].get_array(), figures.heatmap_image(fakes[1, 3])
+        fig.axes[5 + 5 + 3].images[0].get_array(), drawing.heatmap_image(fakes[1, 3])
     )
     fig.draw_without_rendering()
     boxes = [ax.texts[0].get_window_extent() for ax in fig.axes[:5]]
@@ -184,19 +203,19 @@ def test_caption_grid_shows_all_captions_without_overlap():
 
 
 def test_dollars_are_no_formula():
-    fig = figures.noise_interpolation(["a $5 bill, a $10 bill"], poses(1, 5))
+    fig = drawing.noise_interpolation(["a $5 bill, a $10 bill"], poses(1, 5))
     assert texts(fig) == ["a $5 bill, a $10 bill"]
     assert not fig.axes[0].texts[0].get_parse_math()
 
 
 def test_interpolations_label_their_rows():
     heatmaps = poses(2, 5)
-    fig = figures.noise_interpolation(["first", LONG], heatmaps)
+    fig = drawing.noise_interpolation(["first", LONG], heatmaps)
     assert len(fig.axes) == 10
     assert texts(fig) == ["first", LONG.strip()]
     fig.draw_without_rendering()
     assert fig.axes[5].texts[0].get_window_extent().y1 < fig.axes[0].get_window_extent().y0
-    fig = figures.caption_interpolation([("from", "to"), (LONG, LONG)], heatmaps)
+    fig = drawing.caption_interpolation([("from", "to"), (LONG, LONG)], heatmaps)
     assert texts(fig) == ["from", "to", LONG.strip(), LONG.strip()]
     assert [i for i, ax in enumerate(fig.axes) if ax.texts] == [0, 4, 5, 9]
     fig.draw_without_rendering()
@@ -208,7 +227,7 @@ def test_annotated_image():
     keypoints = np.zeros((17, 3))
     keypoints[5], keypoints[7] = (100, 50, 2), (120, 90, 1)
     box, size = (80, 40, 60, 70), (640, 480)
-    fig = figures.annotated_image(keypoints, box, size, CAPTIONS)
+    fig = drawing.annotated_image(keypoints, box, size, CAPTIONS)
     ax = fig.axes[0]
     np.testing.assert_allclose(ax.lines[0].get_xydata(), [(100, 50), (120, 90)])
     assert ax.patches[0].get_bbox().bounds == box
@@ -217,7 +236,7 @@ def test_annotated_image():
     assert not ax.images
     assert [c for c in ax.collections if isinstance(c, LineCollection)][0].get_segments()
     photo = np.zeros((480, 640, 3))
-    ax = figures.annotated_image(keypoints, box, size, CAPTIONS, photo).axes[0]
+    ax = drawing.annotated_image(keypoints, box, size, CAPTIONS, photo).axes[0]
     assert len(ax.images) == 1 and not ax.collections
 
 
@@ -227,7 +246,7 @@ def test_annotated_image():
 def test_losses_are_drawn_as_they_are():
     lines = metrics([5.0, 3.0, 2.0, 2.5, 1.0, 1.5], k=2)
     lines.append({"iteration": 6, "epoch": 0.6, "val_loss_d": 1.75, "val_loss_g": 4.0})
-    upper, lower = figures.loss_curves(lines).axes
+    upper, lower = curves.loss_curves(lines).axes
     np.testing.assert_allclose(line(upper, "training").get_ydata(), [5, 3, 2, 2.5, 1, 1.5])
     np.testing.assert_allclose(line(upper, "training").get_xdata(), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     np.testing.assert_allclose(
@@ -238,7 +257,7 @@ def test_losses_are_drawn_as_they_are():
 
 
 def test_no_validation_line_without_validation():
-    upper, lower = figures.loss_curves(metrics([1.0, 2.0])).axes
+    upper, lower = curves.loss_curves(metrics([1.0, 2.0])).axes
     assert line(upper, "validation") is None and line(lower, "validation") is None
 
 
@@ -246,7 +265,7 @@ def test_thinning_keeps_every_peak_and_gap():
     rng = np.random.default_rng(0)
     curve = np.stack([np.arange(45_000.0), rng.normal(size=45_000)])
     curve[1, 777], curve[1, 31_000], curve[1, 20_000:20_400] = 50, -50, np.nan
-    thinned = figures.thin(curve)
+    thinned = curves.thin(curve)
     assert thinned.shape[1] <= 2100
     assert (np.diff(thinned[0]) > 0).all()
     assert {777.0, 31_000.0} <= set(thinned[0])
@@ -261,11 +280,11 @@ def test_thinning_keeps_every_peak_and_gap():
 
 def test_averages_are_means_of_the_parts():
     curve = np.stack([np.arange(4000.0), np.arange(4000.0) ** 2])
-    mean = figures.averages(curve)
+    mean = curves.averages(curve)
     assert mean.shape == (2, 200)
     np.testing.assert_allclose(mean[:, 1], [29.5, np.mean(np.arange(20, 40) ** 2)])
     curve[1, 25] = np.nan
-    assert np.flatnonzero(np.isnan(figures.averages(curve)[1])).tolist() == [1]
+    assert np.flatnonzero(np.isnan(curves.averages(curve)[1])).tolist() == [1]
 
 
 def wild(n: int = 2000) -> np.ndarray:
@@ -275,7 +294,7 @@ def wild(n: int = 2000) -> np.ndarray:
 
 def test_wild_beginning_is_cut_off_and_said_so():
     losses = wild()
-    upper, _ = figures.loss_curves(metrics(losses)).axes
+    upper, _ = curves.loss_curves(metrics(losses)).axes
     low, high = upper.get_ylim()
     assert low < losses[1000:].min() and losses[1000:].max() < high
     assert low > -20
@@ -285,19 +304,19 @@ def test_wild_beginning_is_cut_off_and_said_so():
     assert "−900" in note
     np.testing.assert_allclose(line(upper, "training").get_ydata(), losses)
 
-    upper, _ = figures.loss_curves(metrics(losses), cut=False).axes
+    upper, _ = curves.loss_curves(metrics(losses), cut=False).axes
     assert upper.get_ylim()[0] <= -900 and not upper.get_title(loc="right")
 
 
 def test_a_lone_spike_does_not_flatten_the_curve():
     losses = np.sin(np.arange(2000))
     losses[1500] = 500
-    low, high = figures.cut_limits(np.stack([np.arange(2000), losses]))
+    low, high = curves.cut_limits(np.stack([np.arange(2000), losses]))
     assert -2 < low < -1 and 1 < high < 2
 
 
 def test_calm_curve_is_not_cut():
-    upper, lower = figures.loss_curves(metrics(np.linspace(2.0, 1.0, 300))).axes
+    upper, lower = curves.loss_curves(metrics(np.linspace(2.0, 1.0, 300))).axes
     assert upper.get_ylim()[0] <= 1 and upper.get_ylim()[1] >= 2
     assert not upper.get_title(loc="right") and not lower.get_title(loc="right")
 
@@ -308,25 +327,25 @@ def test_cut_does_not_hide_diverging_validation():
         {"iteration": 10 * e, "epoch": e, "val_loss_d": e / 5, "val_loss_g": 0.0}
         for e in range(1, 201)
     ]
-    upper, _ = figures.loss_curves(lines).axes
+    upper, _ = curves.loss_curves(lines).axes
     assert upper.get_ylim()[1] > 40
 
 
 def test_values_that_are_not_finite_are_gaps():
     lines = metrics([1.0, NAN, 2.0, float("inf"), 3.0])
-    upper, _ = figures.loss_curves(lines).axes
+    upper, _ = curves.loss_curves(lines).axes
     np.testing.assert_array_equal(line(upper, "training").get_ydata(), [1, NAN, 2, NAN, 3])
     assert "2 of 5 points are not finite" in upper.get_title(loc="right")
 
 
 def test_epochs_after_a_divergence_stay_on_the_axis():
-    upper, _ = figures.loss_curves(metrics([1.0] * 50 + [NAN] * 50)).axes
+    upper, _ = curves.loss_curves(metrics([1.0] * 50 + [NAN] * 50)).axes
     assert upper.get_xlim()[1] >= 10
 
 
 @pytest.mark.parametrize("losses", [[NAN] * 5, [NAN] * 500, []])
 def test_nothing_finite_is_said(losses):
-    fig = figures.loss_curves(metrics(losses))
+    fig = curves.loss_curves(metrics(losses))
     assert [ax.texts[0].get_text() for ax in fig.axes] == ["no finite values"] * 2
     fig.draw_without_rendering()
 
@@ -334,7 +353,7 @@ def test_nothing_finite_is_said(losses):
 @pytest.mark.parametrize("n", [1, 2, 99, 100, 5000])
 @pytest.mark.parametrize("value", [0.0, 27.6])
 def test_constant_losses(n, value):
-    fig = figures.loss_curves(metrics([value] * n))
+    fig = curves.loss_curves(metrics([value] * n))
     fig.draw_without_rendering()
     low, high = fig.axes[0].get_ylim()
     assert low < value < high
@@ -342,7 +361,7 @@ def test_constant_losses(n, value):
 
 
 def test_constant_after_a_wild_beginning():
-    low, high = figures.cut_limits(np.stack([np.arange(100.0), np.r_[[1e4] * 3, [0.0] * 97]]))
+    low, high = curves.cut_limits(np.stack([np.arange(100.0), np.r_[[1e4] * 3, [0.0] * 97]]))
     assert low < 0 < high < 1
 
 
@@ -356,7 +375,7 @@ def legend(ax) -> list[str]:
 def test_histograms_show_densities_and_means():
     rng = np.random.default_rng(0)
     same, different = rng.normal(2, 0.3, 5000), rng.normal(4, 0.5, 3000)
-    ax = figures.distance_histograms(same, different).axes[0]
+    ax = curves.distance_histograms(same, different).axes[0]
     means = sorted(line.get_xdata()[0] for line in ax.lines)
     np.testing.assert_allclose(means, [same.mean(), different.mean()])
     assert legend(ax) == [
@@ -370,13 +389,13 @@ def test_histograms_show_densities_and_means():
 
 
 def test_retrieval_histogram_names_the_sets():
-    ax = figures.retrieval_histogram(np.array([99.0, 101.0]), np.array([104.0, 106.0])).axes[0]
+    ax = curves.retrieval_histogram(np.array([99.0, 101.0]), np.array([104.0, 106.0])).axes[0]
     assert legend(ax) == ["nearest real pose (mean 100.0)", "nearest synthesised pose (mean 105.0)"]
     assert "heatmap pixels" in ax.get_xlabel()
 
 
 def test_norms_scale_h_by_thirty():
-    fig = figures.norms(np.array([0.4, 0.5]), np.array([11.0, 12.0]))
+    fig = curves.norms(np.array([0.4, 0.5]), np.array([12.0, 15.0]), np.array([11.0, 12.0]))
     assert sum(map(legend, fig.axes), []) == [
         "‖h‖ (mean 0.4500)", "‖30 h‖ (mean 13.50)", "‖z‖ (mean 11.50)",
     ]  # fmt: skip
@@ -384,8 +403,8 @@ def test_norms_scale_h_by_thirty():
 
 
 def test_equal_values_make_a_histogram():
-    figures.norms(np.ones(3), np.ones(3)).draw_without_rendering()
-    figures.distance_histograms(np.zeros(5), np.zeros(5)).draw_without_rendering()
+    curves.norms(np.ones(3), np.ones(3), np.ones(3)).draw_without_rendering()
+    curves.distance_histograms(np.zeros(5), np.zeros(5)).draw_without_rendering()
 
 
 # In a notebook
@@ -393,7 +412,7 @@ def test_equal_values_make_a_histogram():
 
 def test_ipython_gets_an_image_and_pyplot_nothing():
     before, style = plt.get_fignums(), dict(matplotlib.rcParams)
-    for fig in (figures.pose_grid(poses(2)), figures.loss_curves(metrics([1.0, 2.0]))):
+    for fig in (drawing.pose_grid(poses(2)), curves.loss_curves(metrics([1.0, 2.0]))):
         data, _ = DisplayFormatter().format(fig)
         assert data["image/png"][:8] == b"\x89PNG\r\n\x1a\n"
     assert plt.get_fignums() == before
@@ -408,14 +427,14 @@ def test_the_cut_keeps_the_later_validation_points():
         {"iteration": 100 * e, "epoch": e, "val_loss_d": 7.0, "val_loss_g": 1.0}
         for e in (1, 2, 3, 4)
     ]
-    low, high = figures.loss_curves(rows).axes[0].get_ylim()
+    low, high = curves.loss_curves(rows).axes[0].get_ylim()
     assert high > 7.0 and high < 50
 
 
 def test_a_cut_that_late_validation_points_undo_cuts_nothing():
     rows = [{"iteration": i, "epoch": i / 100, "loss_d": 0.001 * (i % 7)} for i in range(1, 401)]
     rows += [{"iteration": 400, "epoch": 4, "val_loss_d": 9.0}]
-    ax = figures.loss_curves(rows).axes[0]
+    ax = curves.loss_curves(rows).axes[0]
     assert ax.get_ylim()[1] > 9.0 and "cut off" not in ax.get_title("right")
 
 
@@ -424,21 +443,21 @@ def test_a_cut_that_late_validation_points_undo_cuts_nothing():
 
 def test_a_sheet_holds_its_poses_row_by_row_without_a_gap():
     heatmaps = poses(5)
-    fig = figures.pose_sheet(heatmaps, columns=3, pixels=96)
+    fig = drawing.pose_sheet(heatmaps, columns=3, pixels=96)
     assert (fig.get_size_inches() * fig.dpi).round().tolist() == [288, 192]
     for i, ax in enumerate(fig.axes):
         box = ax.get_window_extent()
         corner = [96 * (i % 3), 96 * (1 - i // 3)]  # matplotlib counts from the lower left
         np.testing.assert_allclose([box.x0, box.y0, box.width, box.height], [*corner, 96, 96])
         shown = np.asarray(ax.images[0].get_array())
-        np.testing.assert_array_equal(shown, figures.heatmap_image(heatmaps[i]))
+        np.testing.assert_array_equal(shown, drawing.heatmap_image(heatmaps[i]))
     assert len(fig.axes) == 5
 
 
 def test_preferences_show_each_question_and_the_whole():
     captions = ["a $5 man", "a very long caption " * 5, "a cat"]
     intervals = [(0.1, 0.4), (0.3, 0.9), (0.0, 0.2)]
-    fig = figures.preferences(captions, [0.2, 0.6, 0.1], intervals, 0.3, (0.25, 0.36), "title")
+    fig = curves.preferences(captions, [0.2, 0.6, 0.1], intervals, 0.3, (0.25, 0.36), "title")
     (ax,) = fig.axes
     assert ax.get_title() == "title"
     dots, overall, even = (line(ax, label) for label in (

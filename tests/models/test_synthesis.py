@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from lib.data.cache import Split
 from lib.models import synthesis
 from lib.models.synthesis import (
     caption_grid,
@@ -159,9 +160,15 @@ def test_caption_interpolation(G):
 FIRST, COUNT = [4, 0, 10, 20], [3, 1, 5, 2]
 
 
+class Pairs(SimpleNamespace):
+    """A split, as far as the choice of captions asks for it."""
+
+    draw_captions = Split.draw_captions
+
+
 @pytest.fixture(scope="module")
-def split() -> SimpleNamespace:
-    return SimpleNamespace(
+def split() -> Pairs:
+    return Pairs(
         pair_pose=torch.tensor([9, 2, 5, 0]),
         pair_first=torch.tensor(FIRST),
         pair_count=torch.tensor(COUNT),

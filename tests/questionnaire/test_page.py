@@ -17,6 +17,8 @@ from PIL import Image
 from lib import figures, paths
 from lib.data.heatmaps import decode, render, through_heatmap
 from lib.errors import InputError
+from lib.figures.page import DPI, Page
+from lib.figures.poses import draw_pose
 from lib.models.synthesis import noise, synthesise
 from lib.questionnaire import page as questionnaire
 from lib.questionnaire.answers import Results
@@ -125,8 +127,8 @@ def test_the_picture_holds_the_poses_as_the_book_draws_them(made):
     i = 2 * 4 + ["right", "left"].index(side)
     y, x = tile * (i // columns), tile * (i % columns)
     real = render(through_heatmap(DATA.val.poses[DATA.val.pair_pose[pair]][None]))[0]
-    fig = figures.Page(tile / figures.DPI, tile / figures.DPI)
-    figures.draw_pose(fig.place(0, 0, tile / figures.DPI, tile / figures.DPI), real)
+    fig = Page(tile / DPI, tile / DPI)
+    draw_pose(fig.place(0, 0, tile / figures.DPI, tile / figures.DPI), real)
     alone = io.BytesIO()
     fig.savefig(alone, format="png")
     wanted = np.asarray(Image.open(alone).convert("RGB")).astype(int)

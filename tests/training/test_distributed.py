@@ -13,12 +13,13 @@ import torch.distributed as dist
 
 from lib import paths
 from lib.data import cache as data_cache
+from lib.device import device_for
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
 from lib.training import distributed
-from lib.training.distributed import BatchNorm2d
-from lib.training.loop import Trainer, train
+from lib.training.loop import train
 from lib.training.minibatches import Batches
+from lib.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 PROCESSES = 2
@@ -49,7 +50,7 @@ def normalised() -> dict[str, torch.Tensor]:
     source = torch.Generator().manual_seed(0)
     x, wanted = torch.randn(2, 5, 3, 4, 4, dtype=torch.float64, generator=source) + 2
     x = distributed.share(x).requires_grad_()
-    layer = BatchNorm2d(3).double()
+    layer = distributed.share_batch_norm(torch.nn.BatchNorm2d(3)).double()
     torch.nn.init.uniform_(layer.weight, generator=source)
     y = layer(x)
     (y * distributed.share(wanted)).square().sum().backward()
@@ -144,11 +145,17 @@ def test_a_minibatch_smaller_than_the_processes_is_refused(folder):
         assert "minibatch of 1 poses" in said and "2 processes" in said
 
 
-def test_batch_norm_of_one_process_is_torchs():
+def test_a_process_alone_keeps_torchs_batch_norm(monkeypatch):
+    network = torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.BatchNorm1d(3))
+    assert [type(m).__name__ for m in distributed.share_batch_norm(network)] == [
+        "BatchNorm2d",
+        "BatchNorm1d",
+    ]
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    shared = distributed.share_batch_norm(network).eval()
+    assert all(isinstance(m, distributed.SharedBatchNorm) for m in shared)
     x = torch.randn(6, 3, 4, 4)
-    own, torchs = BatchNorm2d(3), torch.nn.BatchNorm2d(3)
-    assert torch.equal(own(x), torchs(x)) and torch.equal(own.running_var, torchs.running_var)
-    assert torch.equal(own.eval()(x), torchs.eval()(x))
+    assert torch.equal(shared[0](x), torch.nn.BatchNorm2d(3).eval()(x))
 
 
 def test_a_process_alone_has_the_whole_minibatch(monkeypatch):
@@ -165,8 +172,8 @@ def test_each_process_takes_a_gpu_of_its_own(monkeypatch):
         pytest.skip("there is a GPU, so that the device is no error")
     monkeypatch.setenv("LOCAL_RANK", "3")
     with pytest.raises(InputError, match="cuda:3"):
-        distributed.device_for("cuda")
-    assert distributed.device_for("auto") == CPU
+        device_for("cuda")
+    assert device_for("auto") == CPU
 
 
 @pytest.fixture

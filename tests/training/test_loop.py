@@ -12,12 +12,15 @@ from safetensors.torch import load_file
 
 from lib import paths
 from lib.beyond.keypoints import relative
+from lib.device import has_bf16
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
+from lib.models.recipe import Recipe
 from lib.training import loop
-from lib.training.distributed import device_for
-from lib.training.loop import Trainer, optimizer_for, train
+from lib.training import trainer as trainers
+from lib.training.loop import train
 from lib.training.minibatches import Batches
+from lib.training.trainer import Trainer, optimizer_for
 
 CPU = torch.device("cpu")
 DATA = tiny.dataset()  # ten poses: three iterations an epoch, the last of two poses
@@ -146,74 +149,25 @@ def test_the_rate_of_g_may_fall_for_longer_or_alone():
     ):
         made, _ = trainer(learning_rate=1.0, rate_g=0.25, **settings)
         for left, rates in wanted.items():
-            made.set_rate(left)
+            made.set_rates(left)
             optimizers = made.optimizer_g, made.optimizer_d
             assert tuple(o.param_groups[0]["lr"] for o in optimizers) == pytest.approx(rates)
 
 
 def test_a_rate_that_is_recorded_is_changed_in_place(monkeypatch):
-    monkeypatch.setattr(loop, "chosen", lambda: {"captured"})
+    monkeypatch.setattr(trainers, "chosen", lambda: {"captured"})
     made, _ = trainer(learning_rate=0.125, rate_decay=0.25)
     rates = [o.param_groups[0]["lr"] for o in (made.optimizer_g, made.optimizer_d)]
-    made.set_rate(0.125)
+    made.set_rates(0.125)
     assert all(isinstance(rate, torch.Tensor) and rate == 0.0625 for rate in rates)
-
-
-def test_averaged_weights_forget_the_first_updates_faster():
-    made, _ = trainer(ema=0.75)
-    start, values = parameters(made.G), (2.0, 3.0, 5.0)
-    means = {name: weight.clone() for name, weight in start.items()}
-    for steps, value in zip((1, 2, 40), values, strict=True):
-        with torch.no_grad():
-            for weight in made.G.parameters():
-                weight.fill_(value)
-        made.average(steps)
-        decay = {1: 2 / 11, 2: 3 / 12, 40: 0.75}[steps]
-        means = {name: decay * mean + (1 - decay) * value for name, mean in means.items()}
-    for name, mean in made.averaged.named_parameters():
-        torch.testing.assert_close(mean.detach(), means[name])
 
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_averaging_counts_the_updates_of_g(tmp_path, monkeypatch, k):
     counts = []
-    monkeypatch.setattr(Trainer, "average", lambda self, steps: counts.append(steps))
+    monkeypatch.setattr(Recipe, "updated", lambda self, G, updates: counts.append(updates))
     train(tiny.run(tmp_path, tiny.config(k=k)), DATA, device="cpu")  # six iterations
     assert counts == list(range(1, 6 // k + 1))
-
-
-@pytest.mark.parametrize("algorithm", ["wgan_gp", "conditional_wgan_lp"])
-def test_averaged_weights_have_batch_norm_statistics_of_their_own(algorithm):
-    """Training and evaluation mode nearly agree, and the training's random numbers stay."""
-    made, batches = trainer(algorithm, ema=0.5, batch_size=64)
-    with torch.no_grad():
-        for weight in made.averaged.parameters():
-            weight.mul_(3.0)  # far from G's own
-    before, state = weights(made.G), made.generator.get_state()
-    G = made.result(batches, seed=1)
-    assert G is made.averaged and same(weights(made.G), before)
-    assert torch.equal(made.generator.get_state(), state)
-    source = torch.Generator().manual_seed(9)
-    z = batches.noise(512, source)
-    h = batches.captions(512, source) if made.algorithm.conditional else None
-    with torch.no_grad():
-        statistics = weights(G)
-        trained, evaluated = G.train()(z, h), G.eval()(z, h)
-        assert (trained - evaluated).abs().mean() < 0.02 * trained.std()
-        other = made.G.eval()
-        G.load_state_dict(statistics | {n: b for n, b in other.named_buffers()})
-        assert (trained - G.eval()(z, h)).abs().mean() > 0.1 * trained.std()
-
-
-def test_the_statistics_are_means_over_all_minibatches():
-    made, batches = trainer(ema=0.5)
-    made.result(batches, seed=2)  # is forgotten
-    convolution, norm, _ = made.result(batches, seed=1).layers[0]
-    source = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        drawn = [convolution(batches.noise(4, source)[:, :, None, None]) for _ in range(64)]
-    means = torch.stack([x.mean(dim=(0, 2, 3)) for x in drawn])
-    torch.testing.assert_close(norm.running_mean, means.mean(dim=0))
 
 
 def test_a_run_keeps_averaged_weights_and_its_snapshots_too(tmp_path):
@@ -363,9 +317,9 @@ def test_a_processor_without_bf16_takes_fp32_instead(monkeypatch):
         batch = batches.draw(batches.indices(0), made.generator)
         losses.append(made.discriminator_loss(batch, batches))
     assert torch.equal(*losses)
-    assert loop.has_bf16(torch.device("cuda"))
+    assert has_bf16(torch.device("cuda"))
     processor(monkeypatch, amx_bf16=True)
-    assert loop.has_bf16(torch.device("cpu"))
+    assert has_bf16(torch.device("cpu"))
 
 
 def test_the_penalty_of_bf16_is_taken_in_fp32(monkeypatch):
@@ -722,17 +676,9 @@ def test_captions_are_asked_for_before_anything_is_written(tmp_path):
     assert not run.folder.exists()
 
 
-def test_devices():
-    assert device_for("cpu") == CPU
-    assert device_for("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    for name in ("tpu9", "cuda:99"):
-        with pytest.raises(InputError, match=f"{name}.*try cpu"):
-            device_for(name)
-
-
 def test_training_needs_little_more_than_torch():
     code = (
-        "import sys, lib.training.series, lib.training.loop, lib.data.cache, lib.models.tables; "
+        "import sys, lib.series, lib.training.loop, lib.data.cache, lib.models.tables; "
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     answer = subprocess.run(

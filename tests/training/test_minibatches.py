@@ -4,10 +4,10 @@ import pytest
 import tiny
 import torch
 
-from lib.data.heatmaps import render
+from lib.data.heatmaps import from_network, render
 from lib.errors import InputError
-from lib.training import minibatches as module
-from lib.training.minibatches import Batch, Batches, from_network
+from lib.models.recipe import Recipe
+from lib.training.minibatches import Batch, Batches
 
 CPU = torch.device("cpu")
 
@@ -94,7 +94,7 @@ def test_conditional_batches_hold_the_poses_with_captions_only():
 @pytest.fixture
 def unrendered(monkeypatch):
     """For tests of captions, which need many batches."""
-    monkeypatch.setattr(module, "render", lambda poses, low: poses)
+    monkeypatch.setattr(Recipe, "read", lambda self, poses: poses)
 
 
 def test_a_pose_comes_with_a_caption_of_its_own(unrendered):
@@ -167,7 +167,9 @@ def test_real_poses_of_training_are_augmented():
 
 def test_augmentation_can_be_turned_off(monkeypatch):
     made = batches(augment=False)
-    monkeypatch.setattr(module, "augment", lambda *_: pytest.fail("poses were augmented"))
+    monkeypatch.setattr(
+        "lib.training.minibatches.augment", lambda *_: pytest.fail("poses were augmented")
+    )
     assert torch.equal(draw(made, 0, source()).x, render(made.poses[made.indices(0)], low=-1.0))
 
 

@@ -11,12 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from lib import paths
 from lib.beyond.keypoints import KeypointDiscriminator, KeypointGenerator
-from lib.config import config_for
+from lib.beyond.recipe import recipe_for
 from lib.errors import InputError
-from lib.models.tables import Generator
-from lib.training import runs
+from lib.models.tables import Discriminator, Generator
 from lib.training.loop import train
-from lib.training.runs import Run, finished_run, load_weights, networks, run_for, save_network
+from lib.training.runs import Run, load_weights, save_network
 
 DATA = tiny.dataset()
 
@@ -42,38 +41,33 @@ def published(home, monkeypatch):
     return home / "published"
 
 
-def finish(run: Run) -> None:
-    run.folder.mkdir(parents=True)
-    run.finish({"iterations": 1})
-
-
 def test_weights_that_are_kept_are_those_that_were(trained, tmp_path):
-    G = networks(trained.config)[0].to(memory_format=torch.channels_last)
+    G = trained.recipe.networks()[0].to(memory_format=torch.channels_last)
     save_network(G, tmp_path / "g.safetensors")
-    other = networks(trained.config)[0]
+    other = trained.recipe.networks()[0]
     load_weights(other, tmp_path / "g.safetensors")
     for name, weight in G.state_dict().items():
         assert torch.equal(other.state_dict()[name], weight), name
 
 
 def test_networks_have_the_settings_widths():
-    config = tiny.config("conditional_wgan_lp", features=0.0625, narrowest=8, projection=True)
-    G, D = networks(config.replace(zero_background=True))
+    config = tiny.config("conditional_wgan_lp", features=0.0625, projection=True)
+    G, D = recipe_for(config).networks()
     widths = [m.out_channels for m in G.modules() if isinstance(m, torch.nn.ConvTranspose2d)]
-    assert widths == [32, 16, 8, 8, 17]
+    assert widths == [32, 16, 8, 4, 17]
     widths = [m.out_channels for m in D.layers.modules() if isinstance(m, torch.nn.Conv2d)]
-    assert widths == [8, 8, 16, 32]
-    assert D.zero_background and D.project is not None
+    assert widths == [4, 8, 16, 32]
+    assert D.project is not None
 
 
 def test_networks_are_the_settings_kind():
-    config = tiny.config("wgan_gp", features=0.0625, narrowest=8)
-    G, D = networks(config)
-    assert isinstance(G, Generator) and not isinstance(D, KeypointDiscriminator)
-    G, D = networks(config.replace(networks="keypoints"))
+    config = tiny.config("wgan_gp", features=0.0625)
+    G, D = recipe_for(config).networks()
+    assert type(G) is Generator and type(D) is Discriminator
+    G, D = recipe_for(config.replace(networks="keypoints")).networks()
     assert isinstance(G, KeypointGenerator) and isinstance(D, KeypointDiscriminator)
     assert G.layers[0][0].out_features == D.joint[0].out_features == 128
-    assert not D.batch_norm and isinstance(D.score[1], torch.nn.Identity)
+    assert isinstance(D.score[1], torch.nn.Identity)
 
 
 def test_networks_are_taken_for_use(trained):
@@ -200,7 +194,7 @@ def test_common_snapshot_is_the_latest_that_both_have(tmp_path):
 
 
 def test_a_new_checkpoint_takes_the_place_of_the_last(copy, monkeypatch):
-    G, D = networks(copy.config)
+    G, D = copy.recipe.networks()
     copy.save_checkpoint(7, G, D, {})
     assert [file.name for file in copy.folder.glob("checkpoint-*")] == ["checkpoint-00000007"]
 
@@ -212,67 +206,6 @@ def test_a_new_checkpoint_takes_the_place_of_the_last(copy, monkeypatch):
         copy.save_checkpoint(8, G, D, {})
     assert copy.checkpoint.name == "checkpoint-00000007"
     copy.generator()
-
-
-def test_what_a_runs_name_depends_on(home):
-    config = tiny.config("wgan_gp")
-    name = run_for("wgan_gp", config, DATA, "smoke").folder.name
-    others = [
-        run_for("reduced", config, DATA, "smoke"),
-        run_for("wgan_gp", config.replace(seed=1), DATA, "smoke"),
-        run_for("wgan_gp", config, dataclasses.replace(DATA, poses_id="other"), "smoke"),
-    ]
-    assert name.startswith("wgan_gp-")
-    assert len({name, *(run.folder.name for run in others)}) == 4
-    same = dataclasses.replace(DATA, pairs_id="other", name="elsewhere")  # it reads no captions
-    assert run_for("wgan_gp", config, same, "paper").folder.name == name
-
-
-def test_a_conditional_run_depends_on_captions_and_parent(home):
-    config = tiny.config("conditional_wgan_lp")
-    warm = config.replace(parent="reduced")
-    made = [
-        run_for("conditional_random", config, DATA, "smoke"),
-        run_for("conditional_random", config, dataclasses.replace(DATA, pairs_id="o"), "smoke"),
-        run_for("conditional_random", warm, DATA, "smoke"),
-        run_for("conditional_random", warm, DATA, "paper"),  # whose parent has other settings
-        run_for("conditional_random", config.replace(parent="wgan_gp"), DATA, "smoke"),
-    ]
-    assert len({run.folder.name for run in made}) == 5
-
-
-def test_a_published_run_is_found(published):
-    config = tiny.config()
-    here = run_for("wgan_gp", config, DATA, "smoke")
-    assert here.folder.parent == paths.RUNS and not here.finished
-    there = dataclasses.replace(here, folder=published / here.folder.name)
-    there.folder.mkdir(parents=True)
-    assert run_for("wgan_gp", config, DATA, "smoke") == here  # it is not finished
-    there.finish({})
-    assert run_for("wgan_gp", config, DATA, "smoke") == there
-    finish(here)
-    assert run_for("wgan_gp", config, DATA, "smoke") == here  # the reader's own goes first
-
-
-@pytest.mark.parametrize(
-    ("name", "notebook"),
-    [
-        ("wgan", "03_wgan"),
-        ("wgan_gp", "04_wgan_gp"),
-        ("reduced", "07_reduced"),
-        ("conditional_reduced", "08_conditional_reduced"),
-    ],
-)
-def test_a_missing_run_names_the_notebook_that_makes_it(home, name, notebook):
-    with pytest.raises(InputError, match=rf"{name}.*smoke.*sample.*notebooks/{notebook}\.ipynb"):
-        finished_run(name, DATA, "smoke")
-    run = run_for(name, config_for(name, "smoke"), DATA, "smoke")
-    finish(run)
-    assert finished_run(name, DATA, "smoke") == run
-
-
-def test_hardware_is_named():
-    assert "1 core" in runs.hardware(torch.device("cpu"))
 
 
 def test_two_processes_do_not_train_the_same_run(copy):

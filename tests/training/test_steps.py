@@ -8,14 +8,15 @@ import pytest
 import tiny
 import torch
 
+from lib.beyond.initialisation import initialise
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
 from lib.models.tables import Discriminator
-from lib.models.weights import initialise
-from lib.training import distributed, loop, steps
-from lib.training.loop import Trainer, load_optimizer, optimizer_for
+from lib.training import distributed, steps
+from lib.training import trainer as trainers
 from lib.training.minibatches import Batches
 from lib.training.steps import WARM_UP, CapturedSteps, Steps, steps_for
+from lib.training.trainer import Trainer, load_optimizer, optimizer_for
 
 CPU = torch.device("cpu")
 ITERATIONS = 14  # of 4, 4 and 2 poses a pass; a G step after every second
@@ -105,7 +106,7 @@ def test_the_compiled_penalty_has_the_gradients_of_the_other(name, monkeypatch):
     algorithm = ALGORITHMS[name]
     D = Discriminator(algorithm.conditional, False, False, tiny.FEATURES)
     source = torch.Generator().manual_seed(0)
-    initialise(D, source, "he")
+    initialise(D, source, he=True)
     D.score[0].weight.data *= 50  # gradients steep enough for the one-sided penalty
     x, fake = torch.rand(2, 4, 17, 64, 64, generator=source)
     h = 5 * torch.randn(4, 300, generator=source) if algorithm.conditional else None
@@ -127,7 +128,7 @@ def test_only_training_minibatches_of_the_usual_size_are_compiled(words, monkeyp
     def compiled(penalty):
         return lambda D, x, *rest: sizes.append(len(x)) or penalty(D, x, *rest)
 
-    monkeypatch.setattr(loop, "compiled", compiled)
+    monkeypatch.setattr(trainers, "compiled", compiled)
     config = tiny.config("wgan_gp")
     trainer = Trainer(config, CPU, torch.Generator().manual_seed(0))
     trainer.initialise(None)
