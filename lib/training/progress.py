@@ -24,7 +24,8 @@ INTERVAL = 0.5  # seconds between two updates
 
 def _stream():
     """Where a bar is drawn: a notebook would show it in red on stderr."""
-    return sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    kernel = type(sys.stdout).__module__.startswith("ipykernel")
+    return sys.stdout if kernel else sys.stderr
 
 
 def stages(name: str, of: list[str]) -> Iterator[str]:

@@ -17,8 +17,10 @@ from lib import __main__ as cli
 from lib import paths
 from lib.book import cluster
 from lib.book import sweep as module
-from lib.book.sweep import plan, readable, sweep, table
+from lib.book.execute import ALLOCATOR
+from lib.book.sweep import made, plan, readable, sweep, table
 from lib.errors import InputError
+from lib.notebooks import Notebook
 from lib.study import Study
 
 DATA = tiny.dataset()
@@ -53,10 +55,7 @@ measures = {"accuracy": (seed + 1) / 3, "n_real": 60, "interval": [0, 1], "seed"
 def project(module_home):
     """Notebook 04, and the run that it reads; the environment is put back."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("PATH", "JUPYTER_PREFER_ENV_PATH"):
-            patch.setenv(name, os.environ.get(name, ""))
-        for name in ("MMAP_THRESHOLD_", "TRIM_THRESHOLD_", "TOP_PAD_"):
-            patch.setenv(f"MALLOC_{name}", "1000000")
+        tiny.keep_environment(patch)
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setattr(paths, "NOTEBOOKS", module_home / "sources")
         patch.setattr(paths, "PUBLISHED", module_home / "published")
@@ -149,7 +148,7 @@ def test_workers_share_cores_and_have_a_gpu_each(swept, project):
     assert len({(e["worker"], e["CUDA_VISIBLE_DEVICES"]) for e in executed}) == 2
     for name in cluster.THREADS:
         assert {e[name] for e in executed} == {"4"}
-    for name in cluster.ALLOCATOR:
+    for name in ALLOCATOR:
         assert {e[name] for e in executed} == {"1000000"}  # not Dask's
     assert {e["THESIS_HOME"] for e in executed} == {str(project)}
     assert {e["cwd"] for e in executed} == {str(paths.NOTEBOOKS)}
@@ -202,7 +201,7 @@ def test_a_second_time_only_what_is_missing_is_executed(swept, monkeypatch, caps
     summary.write_text(text)
     with monkeypatch.context() as patch:
         other = dataclasses.replace(DATA, pairs_id="other")  # not the poses: the runs stay
-        patch.setattr(module, "load", lambda name: other)
+        patch.setattr("lib.study.load", lambda name: other)
         assert len(executed()) == 4
     assert executed() == []
 
@@ -380,7 +379,8 @@ def test_runs_that_the_notebook_reads_must_be_finished(project, monkeypatch):
         sweep("08", {"seed": [0]}, "smoke")
     with pytest.raises(InputError, match="notebooks/08_conditional_reduced.ipynb first"):
         sweep("conditional_random", {"seed": [0]}, "smoke")
-    monkeypatch.setattr(module, "READS", {})
+    bare = {stem: Notebook(each.trains) for stem, each in module.GRAPH.items()}
+    monkeypatch.setattr(module, "GRAPH", bare)
     with pytest.raises(InputError, match="notebooks/07_reduced.ipynb first"):
         sweep("08", {"seed": [0]}, "smoke")
 
@@ -420,6 +420,8 @@ def test_values_are_split_at_commas_outside_brackets():
 def test_a_table_that_is_not_there_is_said_so(swept, project):
     with pytest.raises(InputError, match="did you mean 04_wgan_gp-smoke-seed=1,0-lambda_=10,1"):
         table("04_wgan_gp-smoke-seed=1,0-lambda_=10")
+    assert made("04_wgan_gp-smoke-seed=1,0-lambda_=10") is None
+    pd.testing.assert_frame_equal(made(swept[0]), table(swept[0]))
 
 
 def test_the_printed_table_tells_the_runs_apart():
