@@ -54,7 +54,7 @@ def visit(browser):
             page.add_init_script(script)
         page.goto((PAGES / f"{name}.html").as_uri())
         for place in [CURVES[name], *POSES.get(name, [])] if wait else []:
-            page.wait_for_selector(f"#{place} :is(.live-curves .xtick, .live-poses line)")
+            page.wait_for_selector(f"#{place} :is(.live-curves .xtick, .live-poses svg)")
         return page
 
     yield open_page
