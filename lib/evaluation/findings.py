@@ -115,7 +115,7 @@ def loss_and_quality(tracked: Sequence[tuple[float, float, float]]) -> Finding:
     _, estimate, distance = zip(*tracked, strict=True)
     rho, p = map(float, stats.spearmanr(estimate, distance))
     says = "the loss follows quality" if rho > 0 else "the loss goes against quality"
-    if p > SIGNIFICANT:
+    if not p <= SIGNIFICANT:  # of a constant there is none: nan
         says = "which may be chance"
     return Finding(
         f"Over {len(tracked)} moments of the run the rank correlation of the critic's estimate and "

@@ -75,6 +75,8 @@ def test_a_rank_correlation_may_be_chance():
     order = [3, 0, 8, 1, 9, 4, 2, 7, 5, 6]
     finding = findings.loss_and_quality([(i, i, d) for i, d in enumerate(order)])
     assert finding.numbers["p"] > 0.05 and "may be chance" in str(finding)
+    constant = findings.loss_and_quality([(i, 1.0, float(i)) for i in range(10)])
+    assert "may be chance" in str(constant)
 
 
 @pytest.mark.parametrize(("probability", "says"), [(0.59, "hardly tell"), (0.61, "to some degree")])
