@@ -1,15 +1,15 @@
 # make thesis    data, notebooks, book          make test   all tests
 # make lab       the notebooks in JupyterLab    make clean  forget what was executed and built
-# make bench     how fast it is here, beside the usual way (minutes; ONLY=quarter for a part)
+# make bench     how fast it is here, next to the usual way (minutes; ONLY=quarter for a part)
 #
 # Settings of `make thesis`:
-#   PROFILE=quick|paper|...     lengths and widths of the trainings (profiles/*.toml); default: the
+#   PROFILE=quick|paper|...     lengths and widths of the models (profiles/*.toml); default: the
 #                               runs of data/published, and quick where those cannot fit: with
 #                               COCO_ZIP, ENCODER or FRESH
 #   RUNS=published              train nothing: with COCO_ZIP, the published runs of COCO
 #   COCO_ZIP=FILE               COCO's annotations archive, instead of the sample data
 #   ENCODER=FILE                a pretrained fastText .bin, instead of one trained on the captions
-#   FRESH=1                     train anew, although finished runs are there
+#   FRESH=1                     train again, although finished runs are there
 #   JOBS=2                      notebooks executed side by side (one a core, at most 3)
 
 RUNS ?=

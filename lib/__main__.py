@@ -67,7 +67,7 @@ def train(
     profile: Profile = "published",
     data: Data = "sample",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    fresh: Annotated[bool, typer.Option(help="Train anew although a run is finished.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Train again although a run is finished.")] = False,
 ) -> None:
     """Train one model, or go on with an interrupted training; prints the run's folder.
 
@@ -189,7 +189,7 @@ def questionnaire_make(
 def questionnaire_score(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Saved answers; default: all in answers/ beside the key."),
+        typer.Argument(help="Saved answers; default: all in answers/ next to the key."),
     ] = None,
     key: Annotated[
         Path | None, typer.Option(help="The page's key; default: data/questionnaire/key.json.")
@@ -245,7 +245,7 @@ def thesis(
     profile: Profile = "published",
     coco_zip: Zip = None,
     encoder: Encoder = None,
-    fresh: Annotated[bool, typer.Option(help="Train anew, whatever is finished.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Train again, whatever is finished.")] = False,
     published: Annotated[
         bool, typer.Option(help="Train nothing: take the runs that the repository ships.")
     ] = False,

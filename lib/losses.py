@@ -131,7 +131,7 @@ def lipschitz_penalty(
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What tells one algorithm from another, beside the numbers in its configuration."""
+    """What tells one algorithm from another, besides the numbers in its configuration."""
 
     number: int  # in the thesis
     discriminator_loss: Callable

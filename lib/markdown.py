@@ -11,5 +11,6 @@ class Table:
     rows: list[list[str]]
 
     def _repr_markdown_(self) -> str:
-        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        rows = [[cell.replace("|", "\\|") for cell in row] for row in (self.head, *self.rows)]
+        lines = [rows[0], ["---"] * len(self.head), *rows[1:]]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)

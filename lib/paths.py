@@ -1,7 +1,7 @@
 """Every path of the project, from this file's own place.
 
 ``THESIS_HOME`` moves all that is written (data, executed notebooks, book) to another folder, so
-that tests and several data sets can live beside each other; what is read from the repository
+that tests and several data sets can live side by side; what is read from the repository
 stays where it is.
 """
 

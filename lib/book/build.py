@@ -87,7 +87,7 @@ def _side_by_side(
 ) -> None:
     """Does each notebook once those whose runs it reads are done, the longest chain first.
 
-    The first that fails stops the others: their trainings go on from their last checkpoint.
+    The first that fails stops the others: their runs go on from their last checkpoint.
     """
     order = TopologicalSorter(
         {n: {NOTEBOOKS[run] for run in GRAPH[n].reads} & set(names) for n in names}
@@ -206,7 +206,7 @@ def build_book(changed: bool = True) -> Path:
     Raises:
         InputError: the book has errors or warnings; they are printed.
     """
-    if paths.HOME != paths.SOURCE:  # the pages lie beside the notebooks that they are built with
+    if paths.HOME != paths.SOURCE:  # the pages lie with the notebooks that they are built with
         shutil.copytree(
             paths.SOURCE / "book",
             paths.BOOK,

@@ -1,6 +1,6 @@
 """Notebooks executed side by side on Dask workers, of this machine or of a cluster.
 
-A worker does one notebook at a time. The notebook trains in its own kernel, a process beside the
+A worker does one notebook at a time. The notebook trains in its own kernel, a process next to the
 worker, which only waits for it; what a kernel is to know stands in its environment. On a machine
 with GPUs there are at most as many workers as GPUs, and each shows its kernels one of them
 (``CUDA_VISIBLE_DEVICES``); without, the workers share the cores. The workers of a cluster see the

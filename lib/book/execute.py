@@ -101,7 +101,7 @@ def execute(
 
 def kernel_environment() -> None:
     """Lets kernels be those of this Python, whether or not its environment is activated, and
-    memory be reused instead of returned to the system, which halves a training's time."""
+    memory be reused instead of returned to the system, which halves the time a run takes."""
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ["PATH"] = (
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

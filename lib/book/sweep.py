@@ -1,4 +1,4 @@
-"""Many trainings of one notebook, side by side: a grid of seeds, penalty weights, widths.
+"""Many runs of one notebook, side by side: a grid of seeds, penalty weights, widths.
 
 ``python -m lib sweep 04 --set seed=0,1,2 --set lambda_=1,10`` executes notebook 04 once for each
 combination of the values (:mod:`lib.book.cluster`), and leaves in ``data/sweeps/NAME/``

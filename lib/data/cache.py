@@ -26,7 +26,7 @@ from lib.data.coco import SPLITS
 from lib.data.heatmaps import fit_to_heatmap
 from lib.errors import InputError
 
-FORMAT = 1  # of the cache; a cache of another format is prepared anew
+FORMAT = 1  # of the cache; a cache of another format is prepared again
 SAMPLE_IMAGES = (6000, 600)  # train and val images of the sample data
 GENERATOR = ("sample/people.py", "sample/activities.py", "sample/body.py", "skeleton.py")  # here
 HOW = "run notebooks/01_data_preparation.ipynb or `python -m lib prepare`"
@@ -60,9 +60,7 @@ class Split:
 
     def draw_captions(self, pairs: torch.Tensor, source: torch.Generator) -> torch.Tensor:
         """The row of one random caption for each of some pairs (n,)."""
-        draw = torch.rand(len(pairs), generator=source, device=pairs.device)
-        first, count = (x.to(pairs.device)[pairs] for x in (self.pair_first, self.pair_count))
-        return first + (draw * count).long()
+        return drawn_rows(self.pair_first[pairs], self.pair_count[pairs], source)
 
     @cached_property
     def captions(self) -> list[str]:
@@ -73,6 +71,12 @@ class Split:
         """The captions of a pair's image."""
         first = int(self.pair_first[pair])
         return self.captions[first : first + int(self.pair_count[pair])]
+
+
+def drawn_rows(first: torch.Tensor, count: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+    """One row at random of each block of ``count`` rows that begins at ``first``, (n,) each."""
+    draw = torch.rand(len(first), generator=source, device=first.device)
+    return first + (draw * count).long()
 
 
 @dataclass
@@ -209,7 +213,7 @@ def prepare(
     request = {"format": FORMAT, "source": name, "hashes": hashes, "settings": settings}
     try:
         earlier = _metadata(path)
-    except InputError:  # damaged: make it anew
+    except InputError:  # damaged: it is made again
         earlier = None
     if earlier is not None and all(earlier.get(key) == value for key, value in request.items()):
         say(f"{paths.shown(path)} is up to date.")
@@ -295,7 +299,7 @@ def _fingerprint(arrays: dict[str, np.ndarray], keys: tuple[str, ...], *more: st
 
 
 def save(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-    """Writes a cache beside ``path`` and moves it, so that ``path`` is at no time half written."""
+    """Writes a cache next to ``path`` and moves it, so that ``path`` is at no time half written."""
     from safetensors.numpy import save_file
 
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -333,7 +337,7 @@ def write_sample(
     """Writes the sample data to data/sample where they are not there, whole and the same.
 
     data/sample/sample.json keeps what they were made with and their hashes; the files are written
-    anew where the seed, the counts or the generator's code are others, or a file was changed.
+    again where the seed, the counts or the generator's code are others, or a file was changed.
 
     Args:
         seed: of the generator.

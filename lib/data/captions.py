@@ -84,7 +84,7 @@ def settings(encoder: Path | None = None, epochs: int = EPOCHS, seed: int = 0) -
 def train_encoder(captions: Sequence[str], path: Path, epochs: int = EPOCHS, seed: int = 0):
     """Trains a skip-gram model on ``captions`` and keeps it at ``path`` (a ``.bin``).
 
-    With one thread, as several race for the weights and no two trainings would be the same. Then
+    With one thread, as several race for the weights and no two runs would be the same. Then
     fastText draws only the first tenth of its vectors (words by frequency, then n-grams) and
     leaves the rest as it finds the memory (its issue 1061). Zeros do no harm there, left-overs
     do: so the training has a process of its own, in which large arrays are fresh pages.

@@ -206,7 +206,7 @@ def _index(archive: Archive, member: str, field: str):
     if len(coco.anns) != len(annotations):
         raise InputError(
             f"{member} in {shown(archive.path)} gives one id to several annotations: put the "
-            "official file there, or number the annotations anew."
+            "official file there, or number the annotations again."
         )
     return coco
 

@@ -1,7 +1,7 @@
 """A smaller copy of a cache, for a machine that only trains.
 
 Keypoints become 16-bit numbers where that loses nothing (COCO's are whole pixels), and captions of
-other images than the pairs' are left out, so that a training must draw its mismatching captions
+other images than the pairs' are left out, so that a run must draw its mismatching captions
 from those of the pairs (``caption_pool``). Fingerprints stay: a run has the same identity with
 either cache.
 """

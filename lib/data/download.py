@@ -64,7 +64,7 @@ def fetch(
             raise InputError(
                 f"{paths.shown(target)} is not the file that {url} gives (its "
                 f"{checksum.split(':')[0]} differs; it may be cut off): remove it, and it is "
-                "fetched anew."
+                "fetched again."
             )
         return target
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """Whether poses fit their captions: R-precision, own and shuffled captions, activities.
 
 The thesis looks at examples (4.3); here every way to answer a caption with a pose is measured on
-the validation pairs: the model, and beside it what is bound to do well or badly.
+the validation pairs: the model, and next to it what is bound to do well or badly.
 """
 
 from collections.abc import Callable

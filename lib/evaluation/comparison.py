@@ -60,7 +60,7 @@ ALIGNMENT: list[Column] = [
     ("to another caption's", _shown("distance_shuffled", ".0f")),
     ("activity", _shown("activity_accuracy", ".1%")),
 ]
-# Of trainings that differ in settings, without captions and with them.
+# Of runs that differ in settings, without captions and with them.
 OPTIONS = [*FIDELITY[:3], FIDELITY[-1], VARIETY[2]]
 ANSWERS = [FIDELITY[0], FIDELITY[2], ALIGNMENT[0], ALIGNMENT[3], ALIGNMENT[-1]]
 

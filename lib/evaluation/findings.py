@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lib.evaluation.alignment import POOL
 from lib.evaluation.statistics import Estimate
 
 THESIS = {"accuracy": 0.667, "retrieval_ratio": 1.041, "n_fake": 17_326}  # 4.4.2
@@ -26,7 +27,6 @@ SAYING, DECIDING = 0.4, 0.9  # distance along a row over that down a column
 COPIED = 0.01  # share of validation poses as near to a training pose as what counts as a copy
 CLOSE = 0.75, 1.1  # accuracy and ratio: half of what is told apart by chance and not; 10 % farther
 MEMORISED = 0.4  # 1-NN accuracy: synthesised poses are nearer to real ones than real ones are
-POOL = 32  # captions among which R-precision looks
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lib.evaluation.alignment import Alignment, Examiner, mean_pose, own_caption
 from lib.evaluation.limbs import implausible
 from lib.evaluation.statistics import Estimate, bootstrap
 from lib.losses import ALGORITHMS
+from lib.markdown import Table
 from lib.models.synthesis import noise, synthesise_parts
 from lib.training.runs import Run
 
@@ -42,7 +43,7 @@ def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The measures of a set of poses beside a real one, with the poses they were taken of.
+    """The measures of a set of poses next to a real one, with the poses they were taken of.
 
     ``estimates`` holds, by name: ``accuracy`` (leave-one-out 1-NN, a fraction), of all poses and,
     as ``accuracy_real`` and ``accuracy_fake``, of either kind; ``retrieval_real`` and
@@ -77,7 +78,7 @@ class Evaluation:
         return found | {name: len(what) for name, what in sizes.items()}
 
     def _repr_markdown_(self) -> str:
-        """The main numbers as a table, real beside synthesised poses."""
+        """The main numbers as a table, real next to synthesised poses."""
         e = self.estimates
         pairs = (
             ("accuracy on each kind", "accuracy", ".1%", "50%"),
@@ -91,8 +92,7 @@ class Evaluation:
             real, fake = (format(e[f"{name}_{kind}"], spec) for kind in ("real", "fake"))
             rows.append((what, real, fake, perfect))
         rows.append(("poses", f"{len(self.real):,}", f"{len(self.fake):,}", ""))
-        head = "| | real | synthesised | perfect |\n|---|---|---|---|\n"
-        return head + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        return Table(["", "real", "synthesised", "perfect"], rows)._repr_markdown_()
 
 
 def compare(

@@ -23,6 +23,7 @@ from lib.data.cache import Dataset
 from lib.data.heatmaps import augment
 from lib.data.skeleton import CENTRE, NAMES, SIZE
 from lib.models.tables import TEXT
+from lib.training.progress import passing
 
 CODE = 32  # numbers that stand for a pose in the Fréchet distance
 JOINT = 64  # length of what captions and poses are compared by
@@ -114,7 +115,7 @@ def _fit(network: nn.Module, number: int, loss: Callable) -> None:
     source = torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    for _ in range(STEPS):
+    for _ in passing(f"training {type(network).__name__}", range(STEPS)):
         rows = torch.randint(number, (min(BATCH, number),), generator=source)
         value = loss(rows, source)
         optimizer.zero_grad()
@@ -130,7 +131,7 @@ def _kept(network: nn.Module, data_id: str, fit: Callable[[], None]) -> nn.Modul
     path = paths.DATA / "judges" / f"{name}.safetensors"
     try:
         network.load_state_dict(load_file(path))
-    except Exception:  # not there, or cut off: it is made anew
+    except Exception:  # not there, or cut off: it is made again
         fit()
         with files.replacing(path) as new:
             save_file(network.state_dict(), new)

@@ -129,7 +129,7 @@ def interpolation_slider(
 
 
 def gallery(figure: Page, captions: Sequence[str], real: torch.Tensor, fakes: torch.Tensor) -> Live:
-    """A choice of captions: the real pose of the one chosen, and synthesised ones beside it.
+    """A choice of captions: the real pose of the one chosen, and synthesised ones next to it.
 
     Args:
         figure: the image.

@@ -82,7 +82,7 @@ def _pose_rows(rows: Sequence, above: Sequence[float], left: float = 0.0) -> tup
     """A figure of rows of poses close together, and its axes row by row.
 
     ``rows``: for each row its heatmaps (n, 17, 64, 64), the longest fills the width. ``above``:
-    free height above each row. ``left``: free width beside the rows.
+    free height above each row. ``left``: free width to the left of the rows.
     """
     columns = max(map(len, rows))
     step = min((WIDTH - left + GAP) / columns, WIDTH / 3)
@@ -135,7 +135,7 @@ def _signed(fig: Page, source: str) -> Page:
 
 
 def _pose_with_key(heatmaps: torch.Tensor, title: str) -> Figure:
-    """One pose (17, 64, 64) beside the colours of its channels and of its skeleton."""
+    """One pose (17, 64, 64) next to the colours of its channels and of its skeleton."""
     size, key, space = 4.4, 1.7, _room([title]) if title else 0.0
     fig = Page(size + key, size + space)
     ax = fig.place(0, space, size, size)
@@ -230,7 +230,7 @@ def annotated_image(
     captions: Sequence[str],
     photo: np.ndarray | None = None,
 ) -> Figure:
-    """A person's box and labelled keypoints in the image, captions beside it (Figure 1).
+    """A person's box and labelled keypoints in the image, captions next to it (Figure 1).
 
     Args:
         keypoints: (17, 3) image pixels x, y and COCO visibility.

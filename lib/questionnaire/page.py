@@ -70,7 +70,7 @@ def make(
     """Writes questionnaire.html and key.json, the same to the byte for the same arguments.
 
     All poses are tiles of one picture, so that no name, size or order of files tells real from
-    synthesised ones. Both are decoded and rendered anew, as for the measures of 4.4.2: the grain
+    synthesised ones. Both are decoded and rendered again, as for the measures of 4.4.2: the grain
     of a generator's output would tell it at a glance, whatever its pose.
 
     Args:

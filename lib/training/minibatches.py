@@ -9,7 +9,7 @@ import torch
 
 from lib.beyond.recipe import recipe_for
 from lib.config import Config
-from lib.data.cache import Split
+from lib.data.cache import Split, drawn_rows
 from lib.data.heatmaps import augment
 from lib.errors import InputError
 from lib.losses import ALGORITHMS, interpolate
@@ -144,8 +144,7 @@ class Batches:
         x = self.recipe.read(distributed.share(poses))
         if not self.conditional:
             return Batch(m, x)
-        draw = torch.rand(m, generator=generator, device=self.device)
-        own = self.first[indices] + (draw * self.count[indices]).long()
+        own = drawn_rows(self.first[indices], self.count[indices], generator)
         return Batch(m, x, self._scaled(own), self.captions(m, generator))
 
     def _scaled(self, rows: torch.Tensor) -> torch.Tensor:

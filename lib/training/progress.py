@@ -1,8 +1,8 @@
-"""How far a training is, for the person who waits.
+"""How far a run is, for the person who waits.
 
 A notebook opened by hand shows a tqdm bar. When the pipeline or a sweep executes it, the state goes
-to a file in the folder that ``THESIS_PROGRESS`` names instead, and :class:`Display` shows it beside
-those of the notebooks that are executed at the same time.
+to a file in the folder that ``THESIS_PROGRESS`` names instead, and :class:`Display` shows it next
+to those of the notebooks that are executed at the same time.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tqdm import tqdm
@@ -28,17 +28,11 @@ def _stream():
     return sys.stdout if kernel else sys.stderr
 
 
-def stages(name: str, of: list[str]) -> Iterator[str]:
-    """Goes through the stages of something that takes its time, and shows at which it is; what is
-    shown goes away. Nothing is shown where a notebook is executed for the book."""
-    with tqdm(of, desc=name, file=_stream(), leave=False, disable=_for_the_book()) as bar:
-        for stage in bar:
-            bar.set_postfix_str(stage)
-            yield stage
-
-
-def _for_the_book() -> bool:
-    return bool(os.environ.get("THESIS_PROGRESS"))
+def passing(name: str, steps: Iterable) -> Iterator:
+    """Goes through the steps of something that takes its time, with a bar that goes away at the
+    end. There is none where a notebook is executed for the book."""
+    executed = bool(os.environ.get("THESIS_PROGRESS"))
+    yield from tqdm(steps, name, leave=False, file=_stream(), disable=executed)
 
 
 class Progress:

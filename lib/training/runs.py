@@ -4,13 +4,13 @@
 
 - ``config.json``: the resolved settings, what data and which parent they were used with;
 - ``metrics.jsonl``: losses, a JSON object a line;
-- ``checkpoint-ITERATION/``: weights of G and D (safetensors), optimisers and random state beside;
+- ``checkpoint-ITERATION/``: weights of G and D (safetensors), optimisers and random state;
 - ``snapshot-EPOCH.safetensors``: G at a named epoch;
 - ``rejector.safetensors``: the D that chooses among poses, where the settings want one;
 - ``summary.json``: length, time, hardware and versions; it is there once the run is finished;
 - ``evaluation.json``: the measures of 4.4.2.
 
-A run that the repository ships (:mod:`lib.book.release`) has its weights beside these files.
+A run that the repository ships (:mod:`lib.book.release`) has its weights next to these files.
 """
 
 import contextlib
@@ -255,7 +255,7 @@ class Run:
         files.write_json(self.folder / "config.json", content)
 
     def save_checkpoint(self, iteration: int, G, D, state: dict) -> None:
-        """Writes a checkpoint beside the last one, which goes when the new one is whole."""
+        """Writes a checkpoint next to the last one, which goes when the new one is whole."""
         new = self.folder / "checkpoint-new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
@@ -302,7 +302,7 @@ class Run:
 
 
 class Reader(Run):
-    """A run as the processes beside the first of a joint training have it: they only read."""
+    """A run as the other processes of a joint run have it: they only read."""
 
     def _nothing(self, *_: object) -> None:
         pass

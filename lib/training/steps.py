@@ -1,4 +1,4 @@
-"""How a training's steps are executed: as they come, compiled in part, or recorded on a GPU.
+"""How the steps of a run are executed: as they come, compiled in part, or recorded on a GPU.
 
 The environment variable ``THESIS_STEPS`` chooses, and does not change what is computed beyond the
 order of sums: "compiled" fuses a gradient penalty's kernels (a minute of compiling, no gain on a

@@ -2,20 +2,11 @@
 
 import pytest
 import torch
+from layers import assert_normal
 from torch import nn
 
 from lib.beyond.initialisation import initialise
 from lib.models.tables import Discriminator, Generator
-
-
-def assert_normal(weight: torch.Tensor, mean: float, std: float) -> None:
-    """Mean, spread and shape of N(mean, std^2), each within five standard errors."""
-    n = weight.numel()
-    centred = (weight.double() - mean) / std
-    assert abs(centred.mean()) < 5 / n**0.5
-    assert abs(centred.std() - 1) < 5 / (2 * n) ** 0.5
-    beyond = (centred.abs() > 2).double().mean()
-    assert abs(beyond - 0.0455) < 5 * (0.0455 * 0.9545 / n) ** 0.5  # 0 for uniform numbers
 
 
 @pytest.mark.parametrize("kind", [Generator, Discriminator])

@@ -89,14 +89,6 @@ def cells(table: Table) -> dict[str, list[str]]:
 # --- tables -----------------------------------------------------------------------------------
 
 
-def test_a_table_is_markdown():
-    table = Table(["", "a", "b"], [["one", "1", ""], ["two", "2", "3"]])
-    assert (
-        table._repr_markdown_()
-        == "|  | a | b |\n| --- | --- | --- |\n| one | 1 |  |\n| two | 2 | 3 |"
-    )
-
-
 def test_every_label_is_that_of_an_experiment_and_the_thesis_s_order_is_kept():
     assert set(LABELS) == set(NOTEBOOKS) - {"conditional_gan"}  # which the thesis does not have
     assert len(set(LABELS.values())) == len(LABELS)

@@ -203,9 +203,9 @@ def test_where_nothing_may_be_kept_it_works_while_it_is_open(visit, tmp_path):
 def test_another_person_on_the_same_device_starts_anew(visit, tmp_path):
     page = visit()
     through(page, ["left"] * QUESTIONS)
-    assert not button(page, "Start anew").is_visible()  # nothing is thrown away unsaved
+    assert not button(page, "Start again").is_visible()  # nothing is thrown away unsaved
     _, first = saved(page, tmp_path)
-    button(page, "Start anew").click()
+    button(page, "Start again").click()
     assert button(page, "Start").is_visible()
     through(page, ["right"] * QUESTIONS)
     _, second = saved(page, tmp_path)

@@ -9,6 +9,7 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file
+from stepping import CPU, DATA, parameters, same, trainer, weights
 
 from lib import paths
 from lib.beyond.keypoints import relative
@@ -21,29 +22,6 @@ from lib.training import trainer as trainers
 from lib.training.loop import train
 from lib.training.minibatches import Batches
 from lib.training.trainer import Trainer, optimizer_for
-
-CPU = torch.device("cpu")
-DATA = tiny.dataset()  # ten poses: three iterations an epoch, the last of two poses
-
-
-def trainer(algorithm="wgan_gp", **changes) -> tuple[Trainer, Batches]:
-    config = tiny.config(algorithm, **changes)
-    made = Trainer(config, CPU, torch.Generator().manual_seed(0))
-    made.initialise(None)
-    return made, Batches(DATA.train, config, CPU)
-
-
-def weights(network) -> dict[str, torch.Tensor]:
-    return {name: weight.clone() for name, weight in network.state_dict().items()}
-
-
-def parameters(network) -> dict[str, torch.Tensor]:
-    return {name: weight.detach().clone() for name, weight in network.named_parameters()}
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    assert a.keys() == b.keys()
-    return all(torch.equal(a[name], b[name]) for name in a)
 
 
 def end_of(run) -> list[dict[str, torch.Tensor]]:
