@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -45,6 +46,12 @@ def split(poses: int, pairs: int | None = None, captions: int = 5, seed: int = 0
         vectors=torch.eye(300)[:total],
         text="\n".join(f"caption {c}" for c in range(total)).encode(),
     )
+
+
+class Part(SimpleNamespace):
+    """A split of the fields that a test gives it."""
+
+    draw_captions = Split.draw_captions
 
 
 def dataset(train: int = 10, val: int = 6, pairs: int | None = None) -> Dataset:

@@ -318,7 +318,7 @@ def test_a_model_answers_each_caption_from_its_scaled_encoding_and_noise(untrain
     vectors = dataset.val.vectors * torch.arange(1, len(dataset.val.vectors) + 1)[:, None]
     val = dataclasses.replace(dataset.val, vectors=vectors)
     made = untrained(dataclasses.replace(dataset, val=val), seed=5)
-    poses = made.model(Echo(), scale=2)
+    poses = made.model(Echo(), lambda vectors: 2 * vectors)
     assert poses.shape == (6, 17, 3) and (poses[..., 2] == 1).all()
     assert poses[:, 0, 0].tolist() == [2 * (row + 1) for row in made.rows.tolist()]
     assert poses[:, 0, 1].tolist() == [int(x * 10) for x in noise(6, 5)[:, 0].abs()]

@@ -11,6 +11,7 @@ import torch
 from constructed import matrix, people, poses
 from scipy.linalg import sqrtm
 
+from lib.config import Config
 from lib.data.heatmaps import decode, render, through_heatmap
 from lib.evaluation import measures, networks
 from lib.evaluation.alignment import mean_pose, own_captions
@@ -262,7 +263,7 @@ class Memory(torch.nn.Module):
         return render(pose) * 2 - 1
 
 
-def split_of(pose: np.ndarray, seed: int) -> SimpleNamespace:
+def split_of(pose: np.ndarray, seed: int) -> tiny.Part:
     """Every second pose is a pair with one to three captions, encoded as the pose's number and
     the caption's."""
     pair_pose = torch.arange(0, len(pose), 2)
@@ -270,7 +271,7 @@ def split_of(pose: np.ndarray, seed: int) -> SimpleNamespace:
     vectors = torch.zeros(int(count.sum()), 300)
     vectors[:, 0] = pair_pose.repeat_interleave(count)
     vectors[:, 1] = torch.arange(len(vectors))
-    return SimpleNamespace(
+    return tiny.Part(
         poses=torch.from_numpy(pose).float(),
         pair_pose=pair_pose,
         pair_first=count.cumsum(0) - count,
@@ -287,8 +288,13 @@ def dataset() -> SimpleNamespace:
 
 def run_of(algorithm: str, G: torch.nn.Module, epoch: float | None = None) -> SimpleNamespace:
     """A run that has G at the end, or after an epoch."""
-    config = SimpleNamespace(algorithm=algorithm, caption_scale=30.0, rejection_epochs=0.0)
-    return SimpleNamespace(config=config, generator=lambda asked: {epoch: G}[asked])
+    config = Config(algorithm)
+    return SimpleNamespace(
+        config=config,
+        generator=lambda asked: {epoch: G}[asked],
+        h=config.scaled,
+        noise=lambda number, seed, G: noise(number, seed),
+    )
 
 
 def test_a_generator_that_memorised_its_captions_poses(dataset, examiners):
@@ -555,8 +561,8 @@ def test_a_summary_holds_numbers_and_ends_of_intervals(made):
 
 def test_the_main_numbers_are_a_table(made):
     lines = made._repr_markdown_().splitlines()
-    assert lines[0] == "| | real | synthesised | perfect |"
-    assert set(lines[1]) == {"|", "-"} and all(line.count("|") == 5 for line in lines)
+    assert lines[0] == "|  | real | synthesised | perfect |"
+    assert set(lines[1]) == {"|", "-", " "} and all(line.count("|") == 5 for line in lines)
     assert lines[2].endswith("|  | 75.0% [70.0%, 80.0%] | 50% |")
     assert "| 90.0% [80.0%, 100.0%] | 60.0% [50.0%, 70.0%] | 50% |" in lines[3]
     assert "| 2.0 [1.0, 3.0] | 2.5 [2.0, 3.0] | equal |" in lines[4]

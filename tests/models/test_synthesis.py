@@ -1,11 +1,9 @@
 """Poses from a trained generator (thesis 4.3, 4.4.1): grids, interpolations, choice of captions."""
 
-from types import SimpleNamespace
-
 import pytest
+import tiny
 import torch
 
-from lib.data.cache import Split
 from lib.models import synthesis
 from lib.models.synthesis import (
     caption_grid,
@@ -156,19 +154,13 @@ def test_caption_interpolation(G):
 
 # --- choice of captions ---------------------------------------------------------------------
 
-# Pairs with 3, 1, 5 and 2 captions; rows between them belong to images that are no pair.
+# tiny.Part with 3, 1, 5 and 2 captions; rows between them belong to images that are no pair.
 FIRST, COUNT = [4, 0, 10, 20], [3, 1, 5, 2]
 
 
-class Pairs(SimpleNamespace):
-    """A split, as far as the choice of captions asks for it."""
-
-    draw_captions = Split.draw_captions
-
-
 @pytest.fixture(scope="module")
-def split() -> Pairs:
-    return Pairs(
+def split() -> tiny.Part:
+    return tiny.Part(
         pair_pose=torch.tensor([9, 2, 5, 0]),
         pair_first=torch.tensor(FIRST),
         pair_count=torch.tensor(COUNT),
