@@ -66,8 +66,8 @@ def examiners(monkeypatch) -> list[tuple]:
         def __init__(self, dataset, seed=0):
             asked.append(("new", dataset, seed))
 
-        def model(self, G, scale):
-            asked.append(("model", G, scale))
+        def model(self, G, scaled):
+            asked.append(("model", G, float(scaled(torch.ones(1)))))
             return "poses of the model"
 
         def measure(self, poses):
