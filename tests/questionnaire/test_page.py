@@ -128,7 +128,7 @@ def test_the_picture_holds_the_poses_as_the_book_draws_them(made):
     y, x = tile * (i // columns), tile * (i % columns)
     real = render(through_heatmap(DATA.val.poses[DATA.val.pair_pose[pair]][None]))[0]
     fig = Page(tile / DPI, tile / DPI)
-    draw_pose(fig.place(0, 0, tile / figures.DPI, tile / figures.DPI), real)
+    draw_pose(fig.place(0, 0, tile / DPI, tile / DPI), real)
     alone = io.BytesIO()
     fig.savefig(alone, format="png")
     wanted = np.asarray(Image.open(alone).convert("RGB")).astype(int)
