@@ -163,7 +163,8 @@ WRONG = DECLARED.replace("epochs = None", 'epochs = "three"')
 SENTENCE = "epochs = 'three' must be a number"
 
 
-def test_a_wrong_value_is_refused_in_an_interactive_notebook():
+def test_a_wrong_value_is_refused_in_an_interactive_notebook(monkeypatch):
+    monkeypatch.setattr("lib.study.load", None)  # the cell replaces it in this very process
     shell = InteractiveShell()
     assert shell.run_cell(WRONG).success
     error = shell.run_cell(TRAIN).error_in_exec
