@@ -229,13 +229,12 @@ def publish(
     """Export finished runs to data/published, measure them, describe them there and in README."""
     from lib import paths
     from lib.book import published
-    from lib.book.release import publish as export
     from lib.data.cache import load
     from lib.training.runs import Run
 
     for name in runs:
         run = Run.open(name)
-        print(paths.shown(export(run, load(data or run.summary["data"]), all_poses)))
+        print(paths.shown(published.publish(run, load(data or run.summary["data"]), all_poses)))
     published.README.write_text(published.readme(published.README.read_text()))
     published.pictures()
 
