@@ -93,6 +93,14 @@ def train(
             print(folder)
 
 
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+def series(arguments: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Train several experiments, one after the other, within a budget of time."""
+    from lib.training.series import main as call  # which reads its options without typer, too
+
+    call(arguments or [])
+
+
 @app.command()
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run's folder, or its name in data/runs.")],

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from lib import __main__ as cli
-from lib import paths, series
+from lib import paths
 from lib.book import build, published, release
 from lib.data.cache import load
 from lib.data.compact import compact
@@ -21,7 +21,7 @@ from lib.errors import InputError
 from lib.evaluation.comparison import read_estimates
 from lib.evaluation.measures import evaluate
 from lib.study import Study
-from lib.training import distributed
+from lib.training import distributed, series
 from lib.training.loop import train
 from lib.training.minibatches import Batches
 from lib.training.runs import Run, commit
