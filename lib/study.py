@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import files, paths
+from lib import paths
 from lib.config import Config, config_for, identity, profile
 from lib.data.cache import Dataset, described, load, prepare
 from lib.data.download import fetch_annotations
 from lib.device import device_for, hardware
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
-from lib.markdown import Table
 from lib.notebooks import NOTEBOOKS
 from lib.training import distributed
 from lib.training.loop import train
@@ -133,11 +132,13 @@ class Study:
         poses = None if conditional else self.tables["evaluation"]["poses"]
         result = evaluate(run, self.dataset, poses, epoch)
         if epoch is None:
-            files.write_json(run.evaluation, result.summary())
+            paths.write_json(run.evaluation, result.summary())
         return result
 
-    def settings(self, run: Run) -> Table:
-        """The settings of a run, for the notebook."""
+    def settings(self, run: Run):
+        """The settings of a run, as a :class:`lib.figures.tables.Table`."""
+        from lib.figures.tables import Table  # a machine that only trains cannot draw
+
         rows = [("experiment", run.experiment), ("profile", self.profile)]
         rows += [("data", self.dataset.name), *dataclasses.asdict(run.config).items()]
         return Table(["setting", "value"], [[k, str(v)] for k, v in rows if v not in ("", ())])

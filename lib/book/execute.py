@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lib import files, paths
+from lib import paths
 from lib.book.gate import fault
 from lib.errors import InputError
 
@@ -109,7 +109,7 @@ def execute(
         tags = cell["metadata"].get("tags", [])
         if "injected-parameters" in tags:
             tags.append("remove-cell")
-    files.write_text(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    paths.write_text(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     temporary.unlink()
     return target
 

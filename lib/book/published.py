@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from safetensors.torch import load_file, save_file
 
-from lib import figures, files, paths
+from lib import figures, paths
 from lib.book.release import export
 from lib.config import LABELS, config_for, profile
 from lib.data import captions as text
@@ -21,8 +21,8 @@ from lib.errors import InputError
 from lib.evaluation.comparison import ANSWERS, OPTIONS, filled, read_estimates
 from lib.evaluation.findings import THESIS
 from lib.evaluation.measures import evaluate
+from lib.figures.tables import Table
 from lib.losses import ALGORITHMS
-from lib.markdown import Table
 from lib.models.synthesis import caption_grid, synthesise
 from lib.training.runs import Run, commit, data_id
 
@@ -84,7 +84,7 @@ def publish(run: Run, dataset: Dataset, all_poses: bool = False) -> Path:
     # What an export before this one has added to data/published makes no commit "dirty".
     where = {"hardware": hardware(device_for()), "torch": torch.__version__}
     where["commit"] = commit().removesuffix("-dirty")
-    files.write_json(target / "evaluation.json", found | {"measured_with": where})
+    paths.write_json(target / "evaluation.json", found | {"measured_with": where})
     if conditional:
         vectors = torch.from_numpy(text.encode(dataset.encoder(), list(SENTENCES)))
         save_file({"h": run.h(vectors)}, target / "captions.safetensors")

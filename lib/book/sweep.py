@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib import files, paths
+from lib import paths
 from lib.book.build import fingerprint
 from lib.book.cluster import Execution, execute_all
 from lib.book.execute import declared
@@ -74,7 +74,7 @@ def sweep(
         faults = execute_all(waiting, seconds, workers, address)
         shutil.rmtree(folder / "progress", ignore_errors=True)
     rows = pd.DataFrame([_row(each, faults.get(each.name, "")) for each in executions])
-    with files.replacing(folder / "table.csv") as new:
+    with paths.replacing(folder / "table.csv") as new:
         rows[[*rows.columns.drop("failed"), "failed"]].to_csv(new, index=False)
     return folder.name
 
