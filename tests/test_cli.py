@@ -172,8 +172,8 @@ def test_a_questionnaire_from_the_page_to_the_score(call, cache, tmp_path):
 
 
 def test_values_are_read_as_toml_or_as_words():
-    read = {text: cli._setting(f"key={text}")[1] for text in ("3", "1e-4", "true", "[0, 0.9]", "a")}
-    assert read == {"3": 3, "1e-4": 1e-4, "true": True, "[0, 0.9]": [0, 0.9], "a": "a"}
+    read = {text: cli._value(text) for text in ("3", "1e-4", "true", "[0, 0.9]", "a", "")}
+    assert read == {"3": 3, "1e-4": 1e-4, "true": True, "[0, 0.9]": [0, 0.9], "a": "a", "": ""}
     assert cli._setting("parent=") == ("parent", "")
 
 
