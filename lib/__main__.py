@@ -1,5 +1,6 @@
 """``python -m lib COMMAND``: the notebooks' functions from a command line."""
 
+import functools
 import json
 import sys
 import tomllib
@@ -8,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lib import paths
 from lib.errors import InputError
 
 app = typer.Typer(
@@ -23,7 +25,11 @@ Zip = Annotated[
     Path | None,
     typer.Option(help="COCO's annotations archive, or a folder of its layout; default: sample."),
 ]
+OwnData = Annotated[
+    str | None, typer.Option(help="Prepared data; default: those that a run was trained on.")
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the noise and of what is drawn.")]
+Fresh = Annotated[bool, typer.Option(help="Train again although a run is finished.")]
 Encoder = Annotated[
     Path | None,
     typer.Option(help="A pretrained fastText .bin; default: one trained on the captions."),
@@ -44,9 +50,7 @@ def prepare(
     from lib import config
     from lib.data.cache import prepare as make
 
-    def say(message: str) -> None:
-        print(message, file=sys.stderr)
-
+    say = functools.partial(print, file=sys.stderr)
     settings = config.profile(profile)["data"]
     settings.pop("official", None)  # what to take is said by --coco-zip here
     print(json.dumps(make(coco_zip, cache, encoder=encoder, say=say, **settings)))
@@ -67,9 +71,9 @@ def train(
     profile: Profile = "published",
     data: Data = "sample",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    fresh: Annotated[bool, typer.Option(help="Train again although a run is finished.")] = False,
+    fresh: Fresh = False,
 ) -> None:
-    """Train one model, or go on with an interrupted training; prints the run's folder.
+    """Train one model, or go on with an interrupted run; prints the run's folder.
 
     Under torchrun (torchrun --nproc-per-node 2 -m lib train ...) its processes train it together.
 
@@ -82,7 +86,7 @@ def train(
 
     # Algorithm 5 without a parent: the experiment that starts from random weights.
     name = {"conditional_wgan_lp": "conditional_random"}.get(algorithm, algorithm)
-    settings = dict(map(_setting, changes))
+    settings = {key: _value(value) for key, value in map(_setting, changes)}
     for key in settings.keys() & {"name", "profile", "data", "device", "fresh"}:
         raise InputError(f"{key} is not a setting: give it as an option or argument of its own.")
     config_for(name, profile).replace(**settings)  # a wrong one is refused before data are loaded
@@ -93,12 +97,18 @@ def train(
             print(folder)
 
 
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+def series(arguments: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Train several experiments, one after the other, within a budget of time."""
+    from lib.training.series import main as call  # which reads its options without typer, too
+
+    call(arguments or [])
+
+
 @app.command()
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run's folder, or its name in data/runs.")],
-    data: Annotated[
-        str | None, typer.Option(help="Prepared data; default: those it was trained on.")
-    ] = None,
+    data: OwnData = None,
     poses: Annotated[
         int | None, typer.Option(min=2, help="Poses compared at the most; default: all.")
     ] = None,
@@ -172,7 +182,6 @@ def questionnaire_make(
 
     The page is one file, works without a network, on a phone too, and saves answers as a file.
     """
-    from lib import paths
     from lib.questionnaire.page import make
     from lib.study import Study
     from lib.training.runs import Run
@@ -197,7 +206,6 @@ def questionnaire_score(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Share that preferred the synthesised pose, with 95% intervals, and agreement of subjects."""
-    from lib import paths
     from lib.questionnaire.page import collected, score
 
     key = key or paths.QUESTIONNAIRE / "key.json"
@@ -219,23 +227,19 @@ def compact(
 @app.command()
 def publish(
     runs: Annotated[list[str], typer.Argument(help="Finished runs: folders, or names.")],
-    data: Annotated[
-        str | None, typer.Option(help="Prepared data; default: those each was trained on.")
-    ] = None,
+    data: OwnData = None,
     all_poses: Annotated[
         bool, typer.Option(help="Measure once more, with as many poses as there are real ones.")
     ] = False,
 ) -> None:
     """Export finished runs to data/published, measure them, describe them there and in README."""
-    from lib import paths
     from lib.book import published
-    from lib.book.release import publish as export
     from lib.data.cache import load
     from lib.training.runs import Run
 
     for name in runs:
         run = Run.open(name)
-        print(paths.shown(export(run, load(data or run.summary["data"]), all_poses)))
+        print(paths.shown(published.publish(run, load(data or run.summary["data"]), all_poses)))
     published.README.write_text(published.readme(published.README.read_text()))
     published.pictures()
 
@@ -245,7 +249,7 @@ def thesis(
     profile: Profile = "published",
     coco_zip: Zip = None,
     encoder: Encoder = None,
-    fresh: Annotated[bool, typer.Option(help="Train again, whatever is finished.")] = False,
+    fresh: Fresh = False,
     published: Annotated[
         bool, typer.Option(help="Train nothing: take the runs that the repository ships.")
     ] = False,
@@ -294,7 +298,6 @@ def sweep(
     Each run is an executed notebook in data/sweeps/NAME. One that fails does not stop the others;
     the exit status is 1 then. The same command goes on with what is missing.
     """
-    from lib import paths
     from lib.book.sweep import readable, table
     from lib.book.sweep import sweep as execute
 
@@ -306,15 +309,16 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _setting(change: str) -> tuple[str, object]:
-    """key=value; the value as TOML reads it, or as a word."""
+def _setting(change: str, example: str = "key=value, as in --set epochs=3") -> tuple[str, str]:
+    """A key and its value."""
     key, sign, value = change.partition("=")
     if not sign:
-        raise InputError(f"--set {change} must be key=value, as in --set epochs=3.")
-    return key, _value(value)
+        raise InputError(f"--set {change} must be {example}.")
+    return key, value
 
 
 def _value(text: str) -> object:
+    """As TOML reads it, or a word."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -325,14 +329,12 @@ def _grid(changes: list[str]) -> dict[str, list]:
     """key=value,value,... for each key; the values as TOML reads them, or as words."""
     grid: dict[str, list] = {}
     for change in changes:
-        key, sign, values = change.partition("=")
-        if not sign:
-            raise InputError(f"--set {change} must be key=values, as in --set seed=0,1,2.")
+        key, values = _setting(change, "key=values, as in --set seed=0,1,2")
         if key in grid:
             raise InputError(f"{key} is given twice: write all its values into one --set.")
         together = _value(f"[{values}]")
-        words = map(_value, map(str.strip, values.split(",")))
-        grid[key] = together if isinstance(together, list) else list(words)
+        words = [_value(word.strip()) for word in values.split(",")]
+        grid[key] = together if isinstance(together, list) else words
     return grid
 
 
@@ -341,15 +343,16 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(1)
+        fault = str(error)
     except OSError as error:  # a full disk, a folder that cannot be written to
-        print(
-            f"Error: {error.filename or 'A file'} cannot be written or read ({error.strerror}): "
-            "make room or give another place; what was finished before is kept.",
-            file=sys.stderr,
+        fault = (
+            f"{error.filename or 'A file'} cannot be written or read ({error.strerror}): "
+            "make room or give another place; what was finished before is kept."
         )
-        sys.exit(1)
+    else:
+        return
+    print(f"Error: {fault}", file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -32,9 +32,8 @@ LABELS = {  # those of the thesis, in its order, as tables call them
     "conditional_random": "conditional, reduced, random start",
 }
 
-Rule = tuple[
-    str, Callable[[Any], bool]
-]  # how a sentence goes on after "must", and whether it holds
+# How a sentence goes on after "must" or "is for", and whether it holds.
+Rule = tuple[str, Callable[[Any], bool]]
 POSITIVE: Rule = "be larger than 0", lambda value: value > 0
 NOT_NEGATIVE: Rule = "not be less than 0", lambda value: value >= 0
 SHARE: Rule = "be from 0 to 1", lambda value: 0 <= value <= 1
@@ -63,7 +62,6 @@ def setting(default: Any, meaning: str, *rules: Rule, of: Rule = ANY, beyond: bo
     """A field of :class:`Config`.
 
     Args:
-        default: the value where nothing is said.
         meaning: one line, with the unit.
         rules: what the value must be, or each number of a list.
         of: the algorithms that may have another value than the default.
@@ -121,22 +119,33 @@ class Config:
 
     def __post_init__(self):
         if self.algorithm not in ALGORITHMS:
-            raise InputError(
-                f"algorithm = {self.algorithm!r} is not known; it is one of "
-                f"{', '.join(ALGORITHMS)}."
-            )
-        for field_ in dataclasses.fields(self):
-            value = _checked(field_, getattr(self, field_.name), self.algorithm)
-            object.__setattr__(self, field_.name, value)
+            known = ", ".join(ALGORITHMS)
+            raise InputError(f"algorithm = {self.algorithm!r} is not known; it is one of {known}.")
+        for each in dataclasses.fields(self):
+            if each.metadata:
+                object.__setattr__(self, each.name, self._checked(each))
+
+    def _checked(self, field_: dataclasses.Field) -> Any:
+        """The value of a field as its type, where it keeps to the field's rules."""
+        name, rules = field_.name, field_.metadata
+        value = _typed(name, getattr(self, name), field_.type)
+        several = isinstance(value, tuple)
+        shown = list(value) if several else value
+        if name == "momenta" and len(value) != 2:
+            raise InputError(f"{name} = {shown} must be two numbers.")
+        for phrase, holds in rules["rules"]:
+            if not all(map(holds, value if several else [value])):
+                raise InputError(f"{name} = {shown!r} must {phrase}.")
+        kind, fits = rules["of"]
+        if value != field_.default and not fits(ALGORITHMS[self.algorithm]):
+            raise InputError(f"{name} is for {kind}, not for {self.algorithm}.")
+        return value
 
     @property
     def beyond(self) -> bool:
         """Whether any setting that the thesis does not have differs from its default."""
-        return any(
-            getattr(self, field_.name) != field_.default
-            for field_ in dataclasses.fields(self)
-            if field_.metadata.get("beyond")
-        )
+        own = [each for each in dataclasses.fields(self) if each.metadata.get("beyond")]
+        return any(getattr(self, each.name) != each.default for each in own)
 
     def scaled(self, vectors: torch.Tensor) -> torch.Tensor:
         """Encodings h (N, 300) as the networks take them: times 30 (4.3)."""
@@ -162,42 +171,19 @@ def unknown(kind: str, name: str, known: list[str]) -> str:
     return f"The {kind} {name!r} is not known: {hint}"
 
 
-def _checked(field_: dataclasses.Field, value: Any, algorithm: str) -> Any:
-    """``value`` as its field's type, where it keeps to the field's rules."""
-    name, rules = field_.name, field_.metadata
-    value = _typed(name, value, field_.type)
-    if not rules:
-        return value
-    several = isinstance(value, tuple)
-    shown = list(value) if several else value
-    if name == "momenta" and len(value) != 2:
-        raise InputError(f"{name} = {shown} must be two numbers.")
-    for phrase, holds in rules["rules"]:
-        if not all(map(holds, value if several else [value])):
-            shown = f"{value!r}" if isinstance(value, str) else shown
-            raise InputError(f"{name} = {shown} must {phrase}.")
-    kind, fits = rules["of"]
-    if value != field_.default and not fits(ALGORITHMS[algorithm]):
-        raise InputError(f"{name} is for {kind}, not for {algorithm}.")
-    return value
-
-
 def _typed(name: str, value: Any, kind: Any) -> Any:
     """``value`` as a type, where that loses nothing."""
-    if kind is float and type(value) in (int, float):
-        if not math.isfinite(value):
-            raise InputError(f"{name} = {value} must be a finite number.")
-        return float(value)
-    if kind == tuple[float, ...]:
-        if isinstance(value, list | tuple):
-            return tuple(_typed(name, item, float) for item in value)
-        kind = list
+    if kind == tuple[float, ...] and isinstance(value, list | tuple):
+        return tuple(_typed(name, item, float) for item in value)
+    if kind is float and type(value) is int:
+        value = float(value)
     if type(value) is not kind:
-        wanted = {int: "a whole number", float: "a number", list: "a list of numbers"}.get(
-            kind, kind.__name__
-        )
+        names = {int: "a whole number", float: "a number", tuple[float, ...]: "a list of numbers"}
+        wanted = names.get(kind, kind.__name__)
         given = "a word" if isinstance(value, str) else f"a {type(value).__name__}"
         raise InputError(f"{name} = {value!r} must be {wanted}, not {given}.")
+    if kind is float and not math.isfinite(value):
+        raise InputError(f"{name} = {value} must be a finite number.")
     return value
 
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from pathlib import Path
 
 import torch
@@ -38,12 +39,8 @@ def hardware(device: torch.device) -> str:
     """The device in words: the name of a GPU, or the cores used and the processor's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = (line.partition(":") for line in info.read_text().splitlines())
-        model = next(
-            (value.strip() for key, _, value in lines if key.strip() == "model name"), model
-        )
+    model, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    if info.exists() and (names := re.findall(r"^model name\s*:\s*(.*\S)", info.read_text(), re.M)):
+        model = names[0]
     cores = torch.get_num_threads()
     return f"{cores} core{'s' if cores > 1 else ''} of {model}"

@@ -1,5 +1,5 @@
-"""The one exception for what a user can mend."""
+"""The one exception for what a user can fix."""
 
 
 class InputError(Exception):
-    """Bad input or a missing step; its message says what, where and how to mend it."""
+    """Bad input or a missing step; its message says what, where and how to fix it."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Notebook:
     """What a notebook makes and needs.
 
-    ``trains``: the experiment whose run it makes. ``reads``: experiments whose runs it reads
-    besides; it is executed again when one of them is trained again. ``files``: patterns of other
+    ``trains``: the experiment whose run it makes. ``reads``: other experiments whose runs it
+    reads; it is executed again when one of them is trained again. ``files``: patterns of other
     files below data/ that it reads. ``captions``: whether it needs data with captions.
     """
 
@@ -17,16 +17,6 @@ class Notebook:
     files: tuple[str, ...] = ()
     captions: bool = True
 
-
-MODELS = (
-    "gan",
-    "wgan",
-    "wgan_gp",
-    "conditional_full",
-    "reduced",
-    "conditional_reduced",
-    "conditional_random",
-)
 
 GRAPH = {
     "01_data_preparation": Notebook(captions=False),
@@ -44,6 +34,9 @@ GRAPH = {
         reads=("conditional_reduced",),
         files=("questionnaire/key.json", "questionnaire/answers/*.json"),
     ),
+}
+MODELS = tuple(notebook.trains for notebook in GRAPH.values() if notebook.trains)
+GRAPH |= {
     "13_conditional_gan": Notebook("conditional_gan"),
     "21_evaluation": Notebook(reads=MODELS, files=("sweeps/*/table.csv",)),
     "22_published": Notebook(

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import files, paths
+from lib import paths
 from lib.config import Config, config_for, identity, profile
 from lib.data.cache import Dataset, described, load, prepare
 from lib.data.download import fetch_annotations
 from lib.device import device_for, hardware
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
-from lib.markdown import Table
 from lib.notebooks import NOTEBOOKS
 from lib.training import distributed
 from lib.training.loop import train
@@ -54,18 +53,13 @@ class Study:
 
     def run(self, name: str, **changes: Any) -> Run:
         """The run of an experiment, wherever it is or will be: among those made here or, where
-        the repository ships it, among the published ones."""
+        the repository ships it, among the published ones. A warm start (4.3) is from the run of
+        the parent with the profile's own settings."""
         config = self.config(name, **changes)
-        parent = self.parent(config)
-        own = identity(config, data_id(config, self.dataset), parent.folder.name if parent else "")
-        here, published = (
-            Run(folder / f"{name}-{own}", config, name) for folder in (paths.RUNS, paths.PUBLISHED)
-        )
+        parent = self.run(config.parent).folder.name if config.parent else ""
+        folder = f"{name}-{identity(config, data_id(config, self.dataset), parent)}"
+        here, published = (Run(p / folder, config, name) for p in (paths.RUNS, paths.PUBLISHED))
         return published if published.finished and not here.finished else here
-
-    def parent(self, config: Config) -> Run | None:
-        """The run whose networks are the warm start (4.3), with the profile's own settings."""
-        return self.run(config.parent) if config.parent else None
 
     def finished(self, name: str) -> Run:
         """The run of an experiment with the profile's own settings.
@@ -93,7 +87,6 @@ class Study:
         """Takes the finished run, resumes an interrupted one, or trains a new one.
 
         Args:
-            name: of the experiment.
             fresh: train again although a run is finished.
             device: "auto", "cpu", "cuda", ...
             deadline: stop, unfinished, at this time of ``time.monotonic()``.
@@ -133,14 +126,17 @@ class Study:
         poses = None if conditional else self.tables["evaluation"]["poses"]
         result = evaluate(run, self.dataset, poses, epoch)
         if epoch is None:
-            files.write_json(run.evaluation, result.summary())
+            paths.write_json(run.evaluation, result.summary())
         return result
 
-    def settings(self, run: Run) -> Table:
-        """The settings of a run, for the notebook."""
-        rows = [("experiment", run.experiment), ("profile", self.profile)]
-        rows += [("data", self.dataset.name), *dataclasses.asdict(run.config).items()]
-        return Table(["setting", "value"], [[k, str(v)] for k, v in rows if v not in ("", ())])
+    def settings(self, run: Run):
+        """The settings of a run, as a :class:`lib.figures.tables.Table`."""
+        from lib.figures.tables import Table  # a machine that only trains cannot draw
+
+        settings = {"experiment": run.experiment, "profile": self.profile}
+        settings |= {"data": self.dataset.name} | dataclasses.asdict(run.config)
+        rows = [[name, str(value)] for name, value in settings.items() if value not in ("", ())]
+        return Table(["setting", "value"], rows)
 
     def note(self, run: Run | None = None, more: str = "") -> "Note":
         """The banner of a page: what run and data the reader sees."""
@@ -156,19 +152,13 @@ def prepare_for(profile_name: str, coco_zip: str | Path | None, encoder: str | P
     Raises:
         InputError: a file is wrong or missing, or the download fails.
     """
-    settings = dict(profile(profile_name)["data"])
-    official = settings.pop("official", False)
-    if official and not coco_zip:
-        coco_zip = fetch_annotations()
-    wikipedia = paths.ENCODERS / "wiki.en.bin"
-    if official and not encoder and wikipedia.exists():
-        encoder = wikipedia
+    settings = profile(profile_name)["data"]
+    if settings.pop("official", False):
+        wikipedia = paths.ENCODERS / "wiki.en.bin"
+        coco_zip = coco_zip or fetch_annotations()
+        encoder = encoder or (wikipedia if wikipedia.exists() else None)
     source, encoder = (Path(path) if path else None for path in (coco_zip, encoder))
     return prepare(source, None, encoder=encoder, **settings)["source"]
-
-
-def _times(number: int) -> str:
-    return f"{number} × " if number > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -183,20 +173,17 @@ class Note:
         if self.run is None:
             return f"> Data: {self.data}. Computed on {hardware(device_for())}."
         run, s, config = self.run, self.run.summary, self.run.config
-        own = config == config_for(run.experiment, "paper")  # a notebook may have changed a setting
-        kind = (
-            "Trained with the thesis's own settings"
-            if own
-            else f"A demonstration (profile `{self.profile}`), not the thesis's full training"
-        )
+        kind = f"A demonstration (profile `{self.profile}`), not the thesis's full training"
+        if config == config_for(run.experiment, "paper"):  # a notebook may have changed a setting
+            kind = "Trained with the thesis's own settings"
         minutes, seconds = divmod(round(s["seconds"]), 60)
         time = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-        passes = s["poses_seen"] / s["train_poses"]
-        text = (
+        machines = f"{s['processes']} × " if s.get("processes", 1) > 1 else ""
+        shipped = "The repository ships this run. " if run.published else ""
+        return (
+            f"> **{kind}: {run.described}.** "
             f"{s['iterations']:,} iterations of {config.batch_size} poses "
-            f"({passes:,.1f} passes over {s['train_poses']:,} poses) in {time} on "
-            f"{_times(s.get('processes', 1))}{s['hardware']}, seed {config.seed}. "
+            f"({s['poses_seen'] / s['train_poses']:,.1f} passes over {s['train_poses']:,} poses) "
+            f"in {time} on {machines}{s['hardware']}, seed {config.seed}. "
+            f"{shipped}Data: {self.data}."
         )
-        if run.published:
-            text += "The repository ships this run. "
-        return f"> **{kind}: {run.described}.** {text}Data: {self.data}."

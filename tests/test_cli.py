@@ -48,6 +48,7 @@ def cache(module_home, tiny_coco):
         (("prepare",), ["--coco-zip", "--cache", "--encoder", "left_out"]),
         (("train",), ["algorithm", "--set", "key=value", "conditional_wgan_lp", "learning_rate"]),
         (("evaluate",), ["run", "--data", "--poses", "1-NN"]),
+        (("series",), ["cache", "--profile", "--only", "--minutes", "--device", "--published"]),
         (("thesis",), ["--profile", "--coco-zip", "--fresh"]),
         (("questionnaire",), ["make", "score", "fits a caption better"]),
         (("questionnaire", "make"), ["--run", "--questions", "--seed", "--out", "--raw", "page"]),
@@ -113,6 +114,20 @@ def test_train_and_evaluate(call, cache, algorithm):
     assert call("evaluate", run.folder, "--data", cache, "--poses", 5)[1] == out
 
 
+def test_a_series_with_and_without_the_other_commands(call, cache, tmp_path):
+    options = ["--profile", "smoke", "--minutes", "0", "--only", "reduced", "gan"]
+    options += ["--device", "cpu", "--published", str(tmp_path)]
+    told = "reduced: 0 iterations\ngan: 0 iterations\n"
+    assert call("series", cache, *options)[:2] == (0, told)
+    alone = [sys.executable, "-m", "lib.training.series"]
+    environment = os.environ | {"PYTHONPATH": str(paths.SOURCE), "THESIS_HOME": str(tmp_path)}
+    given = {"capture_output": True, "text": True, "env": environment}
+    assert subprocess.run([*alone, cache, *options], **given).stdout == told
+    wrong = subprocess.run([*alone, cache, "--only", "redused"], **given)
+    assert wrong.returncode == 1 and "did you mean reduced" in wrong.stderr
+    assert wrong.stderr.startswith("Error: ") and wrong.stderr.count("\n") == 1
+
+
 def test_a_finished_run_is_not_trained_again_unless_asked(call, cache, monkeypatch):
     from lib import study
 
@@ -157,8 +172,8 @@ def test_a_questionnaire_from_the_page_to_the_score(call, cache, tmp_path):
 
 
 def test_values_are_read_as_toml_or_as_words():
-    read = {text: cli._setting(f"key={text}")[1] for text in ("3", "1e-4", "true", "[0, 0.9]", "a")}
-    assert read == {"3": 3, "1e-4": 1e-4, "true": True, "[0, 0.9]": [0, 0.9], "a": "a"}
+    read = {text: cli._value(text) for text in ("3", "1e-4", "true", "[0, 0.9]", "a", "")}
+    assert read == {"3": 3, "1e-4": 1e-4, "true": True, "[0, 0.9]": [0, 0.9], "a": "a", "": ""}
     assert cli._setting("parent=") == ("parent", "")
 
 
@@ -174,6 +189,7 @@ def test_values_are_read_as_toml_or_as_words():
         (["train", "reduced", "--set", "parent=gnu"], ["'gnu'", "did you mean gan?"]),
         (["train", "gan", "--device", "tpu9"], ["'tpu9'", "try cpu"]),
         (["train", "conditional_full"], ["notebooks/04_wgan_gp.ipynb"]),
+        (["series", "none.safetensors"], ["none.safetensors", "-m lib prepare"]),
         (["evaluate", "nothing"], ["'nothing'", "finished"]),
         (["thesis", "--profile", "smok"], ["'smok'"]),
         (["questionnaire", "make", "--profile", "smoke"], ["notebooks/08_conditional_reduced"]),

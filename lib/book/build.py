@@ -62,17 +62,17 @@ def _code(notebook: str) -> list[Path]:
     What executes notebooks and builds the book changes none of them: of that room count the
     modules that the notebook imports. The questionnaire counts where it is imported.
     """
-    lib, found = paths.SOURCE / "lib", []
-    for path in sorted(lib.rglob("*.py")):
+    lib = paths.SOURCE / "lib"
+
+    def counts(path: Path) -> bool:
         room = path.relative_to(lib).parts[0]
         if room == "book":
-            used = f"from lib.book import {path.stem}" in notebook
-        elif room == "questionnaire":
-            used = "from lib.questionnaire" in notebook
-        else:
-            used = room not in ("__main__.py", "series.py", "notebooks.py")
-        found += [path] if used else []
-    return found
+            return f"from lib.book import {path.stem}" in notebook
+        if room == "questionnaire":
+            return "from lib.questionnaire" in notebook
+        return path.name not in ("__main__.py", "series.py", "notebooks.py")
+
+    return [path for path in sorted(lib.rglob("*.py")) if counts(path)]
 
 
 def _urgency(name: str, seconds: dict[str, float]) -> float:
@@ -160,7 +160,7 @@ def make(
 
     def do(name: str) -> None:
         notebook = paths.NOTEBOOKS / f"{name}.ipynb"
-        names = declared(notebook)
+        names = declared(json.loads(notebook.read_text())) or {}
         parameters = {key: value for key, value in common.items() if key in names}
         mark = fingerprint(notebook, parameters | {"fresh": False}, study)
         if not fresh and up_to_date(paths.EXECUTED / notebook.name, mark):
@@ -192,7 +192,7 @@ def _all_finished(chosen: list[str], study: Study) -> None:
     if missing:
         raise InputError(
             f"No runs of {', '.join(missing)} are published for these data "
-            f"({described(study.dataset)}): train them with `python -m lib.series`, or leave "
+            f"({described(study.dataset)}): train them with `python -m lib series`, or leave "
             "RUNS=published out."
         )
 

@@ -19,9 +19,10 @@ import joblib
 import torch
 
 from lib import paths
-from lib.book.execute import ALLOCATOR, execute, kernel_environment
+from lib.book.execute import ALLOCATOR, execute, kernel_environment, up_to_date
 from lib.errors import InputError
 from lib.training.progress import Display
+from lib.training.runs import Run
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -31,18 +32,27 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Execution:
-    """A notebook to execute; see :func:`lib.book.execute.execute`."""
+    """A notebook to execute (:func:`lib.book.execute.execute`), and the run that it makes."""
 
     notebook: Path
     parameters: dict[str, Any]
     mark: str
     target: Path
     temporary: Path
-    state: Path  # where its training tells how far it is, in a folder of its own
+    run: Run
 
     @property
     def name(self) -> str:
         return self.target.stem
+
+    @property
+    def done(self) -> bool:
+        return self.run.finished and up_to_date(self.target, self.mark)
+
+    @property
+    def state(self) -> Path:
+        """Where its training tells how far it is, in a folder of its own."""
+        return self.target.parent / "progress" / self.name / f"{self.run.experiment}.json"
 
 
 def execute_all(
@@ -62,13 +72,40 @@ def execute_all(
     Raises:
         InputError: the cluster cannot be used, or is lost.
     """
+    from distributed import CancelledError, wait
+
+    cores, gpus, environment = joblib.cpu_count(), _gpus(), _environment()
+    workers = min(workers or cores, len(executions), len(gpus) or len(executions))
+    if address:
+        gpus = []
+    else:
+        threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // workers))
+        environment |= dict.fromkeys(THREADS, threads)
+    waiting, doing, faults = list(executions), {}, {}
     with contextlib.ExitStack() as stack:
-        cluster = _cluster(address) if address else _own_cluster(workers, len(executions))
-        client, environment, gpus = stack.enter_context(cluster)
+        client = stack.enter_context(_client(address, workers))
         expected = {execution.name: seconds for execution in executions}
-        files = {execution.name: execution.state for execution in executions}
-        display = stack.enter_context(Display(expected, files, len(client.nthreads())))
-        return _do_all(client, executions, display, environment, gpus)
+        states = {execution.name: execution.state for execution in executions}
+        display = stack.enter_context(Display(expected, states, len(client.nthreads())))
+        while waiting or doing:
+            # No more than there are workers: one that waited behind another would die with its
+            # worker.
+            while waiting and len(doing) < max(1, len(client.nthreads())):
+                execution = waiting.pop(0)
+                doing[client.submit(_do, execution, environment, gpus, pure=False)] = execution.name
+                display.begin(execution.name)
+            try:
+                finished = wait(list(doing), return_when="FIRST_COMPLETED").done
+            except CancelledError:
+                raise InputError(
+                    "The cluster is lost. What was finished is kept: the same command goes on."
+                ) from None
+            for task in finished:
+                name, fault = doing.pop(task), _sentence(task.exception())
+                display.end(name, fault)
+                if fault:
+                    faults[name] = fault
+    return faults
 
 
 def _gpus() -> list[str]:
@@ -86,10 +123,28 @@ def _environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _cluster(address: str) -> Iterator[tuple["Client", dict[str, str], list[str]]]:
-    """A client of the cluster at an address, the environment of its kernels, no GPUs."""
-    from distributed import Client
+def _client(address: str, workers: int) -> Iterator["Client"]:
+    """A client of the cluster at an address, or else of one on this machine that ends with it, and
+    of which no port is open to other machines."""
+    from distributed import Client, LocalCluster
 
+    if not address:
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=0,  # none: it is the kernels that take memory
+                silence_logs=logging.CRITICAL,
+                # What has killed its worker is not tried on the others; and no fixed port.
+                scheduler_kwargs={"allowed_failures": 0, "dashboard_address": "127.0.0.1:0"},
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+        return
     try:
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
@@ -100,64 +155,7 @@ def _cluster(address: str) -> Iterator[tuple["Client", dict[str, str], list[str]
                 f"The cluster at {address} needs workers of one thread each: start them with "
                 f"`dask worker {address} --nthreads 1`."
             )
-        yield client, _environment(), []
-
-
-@contextlib.contextmanager
-def _own_cluster(workers: int, runs: int) -> Iterator[tuple["Client", dict[str, str], list[str]]]:
-    """A client of a cluster on this machine that ends with it, the environment of its kernels, and
-    the GPUs of its workers. No port of it is open to other machines."""
-    from distributed import Client, LocalCluster
-
-    cores, gpus = joblib.cpu_count(), _gpus()
-    workers = min(workers or cores, runs, len(gpus) or runs)
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // workers))
-    with (
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            memory_limit=0,  # none: it is the kernels that take memory
-            silence_logs=logging.CRITICAL,
-            # What has killed its worker is not tried on the others; and no fixed port.
-            scheduler_kwargs={"allowed_failures": 0, "dashboard_address": "127.0.0.1:0"},
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client, _environment() | dict.fromkeys(THREADS, threads), gpus
-
-
-def _do_all(
-    client: "Client",
-    executions: list[Execution],
-    display: Display,
-    environment: dict[str, str],
-    gpus: list[str],
-) -> dict[str, str]:
-    """Does what :func:`execute_all` says, on the workers of a client."""
-    from distributed import CancelledError, wait
-
-    waiting, doing, faults = list(executions), {}, {}
-    while waiting or doing:
-        # No more than there are workers: one that waited behind another would die with its worker.
-        while waiting and len(doing) < max(1, len(client.nthreads())):
-            execution = waiting.pop(0)
-            doing[client.submit(_do, execution, environment, gpus, pure=False)] = execution.name
-            display.begin(execution.name)
-        try:
-            finished = wait(list(doing), return_when="FIRST_COMPLETED").done
-        except CancelledError:
-            raise InputError(
-                "The cluster is lost. What was finished is kept: the same command goes on."
-            ) from None
-        for task in finished:
-            name, fault = doing.pop(task), _sentence(task.exception())
-            display.end(name, fault)
-            if fault:
-                faults[name] = fault
-    return faults
+        yield client
 
 
 def _do(execution: Execution, environment: dict[str, str], gpus: list[str]) -> None:

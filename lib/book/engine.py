@@ -5,7 +5,6 @@ by the entry point that pyproject.toml names, whoever calls it, and has it as it
 from then on.
 """
 
-import ast
 from typing import Any
 
 from click import ClickException
@@ -14,6 +13,7 @@ Engine: Any = None  # what papermill finds if this import is the one that loads 
 
 from papermill.engines import NBClientEngine, papermill_engines  # noqa: E402
 
+from lib.book.execute import declared  # noqa: E402
 from lib.config import unknown  # noqa: E402
 from lib.errors import InputError  # noqa: E402
 
@@ -41,23 +41,6 @@ for name in (None, "thesis"):  # None: its default, on its command line too
     papermill_engines.register(name, Engine)
 
 
-def assigned(source: str) -> dict[str, Any]:
-    """Names that a cell assigns, with their values; None for one that is not a literal."""
-    found = {}
-    for each in ast.parse(source).body:
-        if isinstance(each, ast.Assign | ast.AnnAssign):
-            target = each.target if isinstance(each, ast.AnnAssign) else each.targets[0]
-            found[ast.unparse(target)] = _literal(each.value)
-    return found
-
-
-def _literal(node: ast.expr | None) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except (TypeError, ValueError):
-        return None
-
-
 def check(notebook) -> None:
     """Refuses parameters that papermill was given and the notebook cannot take.
 
@@ -67,12 +50,10 @@ def check(notebook) -> None:
     Raises:
         InputError: a parameter is not declared in that cell, or is of another type there.
     """
-    given = notebook.metadata.get("papermill", {}).get("parameters", {})
-    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    if not cells:
+    known = declared(notebook)
+    if known is None:
         return
-    known = assigned(cells[0].source)
-    for name, value in given.items():
+    for name, value in notebook.metadata.get("papermill", {}).get("parameters", {}).items():
         if name not in known:
             raise Refused(unknown("parameter", name, list(known)))
         default = known[name]

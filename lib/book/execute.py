@@ -4,13 +4,16 @@ A notebook is executed into a temporary file, which takes the place of the last 
 it has run to its end. Wrong parameters are refused by :mod:`lib.book.engine`.
 """
 
+import ast
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lib import files, paths
+from lib import paths
 from lib.book.gate import fault
 from lib.errors import InputError
 
@@ -23,16 +26,29 @@ ALLOCATOR = {  # of glibc, read when a process starts; the Makefile's values
 
 def up_to_date(executed: Path, mark: str) -> bool:
     """Whether an executed notebook is there, whole, and of this fingerprint."""
-    if not executed.exists() or fault(executed):
+    if fault(executed):
         return False
     return json.loads(executed.read_text())["metadata"].get("thesis") == mark
 
 
-def declared(notebook: Path) -> set[str]:
-    """Names that a notebook's parameters cell assigns."""
-    import papermill
+def declared(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The parameters that the content of a notebook declares, with their values.
 
-    return set(papermill.inspect_notebook(str(notebook)))
+    Returns:
+        None for the value of one that is not a literal; None instead of all where no cell is
+        tagged "parameters".
+    """
+    cells = [c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", [])]
+    if not cells:
+        return None
+    found: dict[str, Any] = {}
+    for each in ast.parse("".join(cells[0]["source"])).body:
+        if isinstance(each, ast.Assign | ast.AnnAssign):
+            name = ast.unparse(each.target if isinstance(each, ast.AnnAssign) else each.targets[0])
+            found[name] = None
+            with contextlib.suppress(TypeError, ValueError):
+                found[name] = ast.literal_eval(each.value)
+    return found
 
 
 def execute(
@@ -62,8 +78,7 @@ def execute(
 
     target = target or paths.EXECUTED / notebook.name
     temporary = temporary or paths.DATA / "executing" / notebook.name
-    for folder in (target.parent, temporary.parent):
-        folder.mkdir(parents=True, exist_ok=True)
+    temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
             str(notebook),
@@ -94,7 +109,7 @@ def execute(
         tags = cell["metadata"].get("tags", [])
         if "injected-parameters" in tags:
             tags.append("remove-cell")
-    files.write_text(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    paths.write_text(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     temporary.unlink()
     return target
 
@@ -103,8 +118,7 @@ def kernel_environment() -> None:
     """Lets kernels be those of this Python, whether or not its environment is activated, and
     memory be reused instead of returned to the system, which halves the time a run takes."""
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    os.environ["PATH"] = (
-        f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    )
+    inherited = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited}"
     for name, value in ALLOCATOR.items():
         os.environ.setdefault(name, value)

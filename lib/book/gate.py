@@ -17,9 +17,6 @@ def fault(notebook: Path) -> str | None:
 
     A notebook is whole when papermill recorded its end and no exception, every code cell has
     been executed, and no cell shows an error.
-
-    Args:
-        notebook: path of an executed notebook.
     """
     if not notebook.is_file():
         return NOT_YET
@@ -44,36 +41,33 @@ def fault(notebook: Path) -> str | None:
     return None
 
 
-def faults(book: Path, pages: list[str]) -> dict[str, str]:
-    """The faults of all notebooks that a book wants, by file name.
+def refusal(book: Path, pages: list[str]) -> str:
+    """Why a book cannot be built, in one sentence: which of its notebooks are missing or not whole,
+    and how to fix that. Empty where all are whole.
 
     Args:
         book: the folder of the book's sources.
         pages: the names in its table of contents; those in ``notebooks/`` are checked.
     """
-    names = [Path(page).with_suffix(".ipynb") for page in pages if page.startswith(FOLDER + "/")]
-    found = {name.name: fault(book / name) for name in sorted(names)}
-    return {name: reason for name, reason in found.items() if reason}
-
-
-def sentence(found: dict[str, str]) -> str:
-    """One sentence about what :func:`faults` found: what is wrong, where, and how to mend it."""
+    names = sorted(f"{page}.ipynb" for page in pages if page.startswith(FOLDER + "/"))
+    found = {name: reason for name in names if (reason := fault(book / name))}
     missing = [name for name, reason in found.items() if reason == NOT_YET]
+    if not found:
+        return ""
     if len(missing) == len(found):
         more = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
-        which = f"book/{FOLDER}/{missing[0]}{more} missing"
+        which = f"book/{missing[0]}{more} missing"
         return f"The notebooks have not been executed yet ({which}): run `make thesis` first."
-    name, reason = next((n, r) for n, r in found.items() if n not in missing)
+    name = next(name for name in found if name not in missing)
     more = f" ({len(found) - 1} more cannot be used)" if len(found) > 1 else ""
-    return f"book/{FOLDER}/{name} {reason}{more}: mend it and run `make thesis` again."
+    return f"book/{name} {found[name]}{more}: fix it and run `make thesis` again."
 
 
 def _check(app, config):
     site_map = getattr(config, "external_site_map", None)  # absent when a single page is built
-    found = faults(Path(app.srcdir), list(site_map)) if site_map else {}
-    if found:
+    if site_map and (sentence := refusal(Path(app.srcdir), list(site_map))):
         # jupyter-book wraps any Exception in a traceback of its own; an exit passes through it.
-        raise SystemExit(sentence(found))
+        raise SystemExit(sentence)
 
 
 def setup(app):

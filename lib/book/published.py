@@ -1,22 +1,30 @@
-"""The runs that the repository ships, next to the thesis: what they measure, whence they came."""
+"""Runs that the repository ships, next to the thesis: how they are published, what they measure."""
 
-import csv
+import dataclasses
 import json
 import math
+import subprocess
+from pathlib import Path
 
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from lib import figures, paths
-from lib.book.release import SENTENCES
-from lib.config import LABELS, config_for
-from lib.data.cache import Dataset
+from lib.book.release import export
+from lib.config import LABELS, config_for, profile
+from lib.data import captions as text
+from lib.data.cache import Dataset, described
+from lib.device import device_for, hardware
+from lib.errors import InputError
 from lib.evaluation.comparison import ANSWERS, OPTIONS, filled, read_estimates
 from lib.evaluation.findings import THESIS
-from lib.markdown import Table
+from lib.evaluation.measures import evaluate
+from lib.figures.tables import Table
+from lib.losses import ALGORITHMS
 from lib.models.synthesis import caption_grid, synthesise
-from lib.training.runs import Run, data_id
+from lib.training.runs import Run, commit, data_id
 
 DATA = {"coco": "COCO 2017", "sample": "sample data"}
 KEYPOINTS = "; on keypoints"  # after a model whose networks are not the thesis's
@@ -24,33 +32,128 @@ CHOSEN = "; rejection sampling"  # after one whose poses are chosen (lib.beyond.
 TOLERANCE = 0.005  # of an accuracy or ratio measured on another processor
 README = paths.SOURCE / "README.md"
 MARKS = ("<!-- thesis beside ours -->\n", "<!-- end -->")  # of the table in the README
+SENTENCES = (  # of no data set
+    "a man is riding a skateboard down a ramp",
+    "a woman swings her racket at a tennis ball",
+    "a boy sits on a bench and reads a book",
+    "a surfer stands on his board on a wave",
+    "a skier goes down a snowy slope",
+    "a woman stands in front of a mirror",
+)
+SHOWN = (  # measures in a model card
+    "accuracy",
+    "accuracy_real",
+    "accuracy_fake",
+    "retrieval_ratio",
+    "precision",
+    "recall",
+    "coverage",
+    "frechet",
+    "visible_real",
+    "visible_fake",
+    "copied",
+    "r_precision_1",
+    "activity_accuracy",
+)
 
 
-def shipped(data: str | None = None, profile: str | None = "published") -> list[Run]:
+def publish(run: Run, dataset: Dataset, all_poses: bool = False) -> Path:
+    """Exports a finished run to data/published, measures what was exported and describes it.
+
+    Args:
+        run: finished; one that is published already is only measured and described again.
+        dataset: what it was trained on.
+        all_poses: measure once more with as many synthesised poses as there are real ones, as a
+            conditional model is measured anyway; with COCO's 116,021 that takes minutes.
+    Raises:
+        InputError: files of the project have changes that are not committed; or as
+            :func:`lib.book.release.export`.
+    """
+    if changed := uncommitted():
+        raise InputError(
+            f"{changed[0]} has changes that are not committed: commit them first, so that the "
+            "figures can be told the code they were measured with."
+        )
+    target = run.folder if run.published else export(run, paths.PUBLISHED)
+    exported = Run(target, run.config, run.experiment)
+    conditional = ALGORITHMS[run.config.algorithm].conditional
+    poses = None if conditional else profile("published")["evaluation"]["poses"]
+    found = evaluate(exported, dataset, poses).summary()
+    if all_poses and not conditional:
+        found["all_poses"] = evaluate(exported, dataset, None).summary()
+    # What an export before this one has added to data/published makes no commit "dirty".
+    where = {"hardware": hardware(device_for()), "torch": torch.__version__}
+    where["commit"] = commit().removesuffix("-dirty")
+    paths.write_json(target / "evaluation.json", found | {"measured_with": where})
+    if conditional:
+        vectors = torch.from_numpy(text.encode(dataset.encoder(), list(SENTENCES)))
+        save_file({"h": run.h(vectors)}, target / "captions.safetensors")
+    (target / "README.md").write_text(card(exported, described(dataset)))
+    return target
+
+
+def uncommitted() -> list[str]:
+    """Tracked files with changes that are not committed, but for what publishing itself writes."""
+    command = ["git", "-C", str(paths.SOURCE), "status", "--porcelain", "--untracked-files=no"]
+    command += ["--", ".", ":!data/published", ":!README.md"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    return [line[3:] for line in found.stdout.splitlines()]
+
+
+def card(run: Run, data: str) -> str:
+    """A published run's model card; ``data``: one clause on what it was trained on."""
+    s, found = run.summary, measured(run)
+    settings = [(k, str(v)) for k, v in dataclasses.asdict(run.config).items() if v not in ("", ())]
+    rows = []
+    for kind, part in (("", found), (", all poses", found.get("all_poses", {}))):
+        estimates = read_estimates(part)
+        for name in (name for name in SHOWN if name in estimates):
+            value, low, high = dataclasses.astuple(estimates[name])
+            interval = "" if math.isnan(low) else f"{low:.4g} to {high:.4g}"
+            rows.append([name + kind, f"{value:.4g}", interval])
+    networks = run.config.networks
+    other = "" if networks == "heatmaps" else f"; its networks are not the thesis's ({networks})"
+    return f"""# {run.folder.name}
+
+A generator of 2-D human poses (17 COCO keypoints as 64 x 64 heatmaps): experiment \
+`{run.experiment}`, trained with the losses of Algorithm {ALGORITHMS[run.config.algorithm].number} \
+of the thesis{other}.
+
+- **Data:** {data}. None of them are in this folder.
+- **Training:** {s["iterations"]:,} iterations of {run.config.batch_size} poses, \
+{_passes(run)} passes over the data, {s["seconds"] / 60:.0f} minutes on {s["hardware"]}, \
+torch {s["torch"]}, seed {run.config.seed}, commit {s.get("commit") or "not known"}.
+- **Weights:** half precision, but for biases and batch norm.
+- **Use:** `lib.training.runs.Run.open("{run.folder.name}").generator()`; taken by the notebooks \
+wherever their settings and data name this run.
+- **Limits:** a demonstration of the thesis. Poses are of a single person, cropped to the person's \
+box; they carry the biases of their data, and are not measurements of people.
+- **Licence:** MIT, as the project.
+
+{Table(["measure", "value", "95% interval"], rows)._repr_markdown_()}
+
+{Table(["setting", "value"], settings)._repr_markdown_()}
+"""
+
+
+def shipped(data: str | None = None, profile_name: str | None = "published") -> list[Run]:
     """The published runs, COCO's first, in the thesis's order.
 
     Args:
         data: as :func:`source` says; None for all.
-        profile: only runs with this profile's own settings; None for all.
+        profile_name: only runs with this profile's own settings; None for all.
     """
-    found = [Run.open(str(path.parent)) for path in paths.PUBLISHED.glob("*/summary.json")]
     order = list(LABELS)
-    found = [
-        run
-        for run in found
-        if run.experiment in order
-        and data in (None, source(run))
-        and (profile is None or run.config == config_for(run.experiment, profile))
-    ]
-    return sorted(
-        found,
-        key=lambda run: (
-            source(run),
-            order.index(run.experiment),
-            run.config.rejection_epochs,
-            run.folder.name,
-        ),
-    )
+
+    def place(run: Run) -> tuple:
+        number = order.index(run.experiment)
+        return source(run), number, run.config.rejection_epochs, run.folder.name
+
+    found = [Run.open(str(path.parent)) for path in paths.PUBLISHED.glob("*/summary.json")]
+    found = [run for run in found if run.experiment in order and data in (None, source(run))]
+    if profile_name is not None:
+        found = [run for run in found if run.config == config_for(run.experiment, profile_name)]
+    return sorted(found, key=place)
 
 
 def source(run: Run) -> str:
@@ -77,21 +180,17 @@ def beside_the_thesis() -> Table:
         "1,000 epochs of 17,326 poses, after 200 of 116,021, hardware not stated",
         "not stated",
     ]
-    rows = [
-        _row(run, found)
-        for run in shipped(profile=None)
-        if run.config.rejection_epochs or run.config == config_for(run.experiment, "published")
-        for whole in [measured(run)]
-        for found in (whole, whole.get("all_poses"))
-        if found is not None
-    ]
+    rows = []
+    for run in shipped(profile_name=None):
+        if run.config.rejection_epochs or run.config == config_for(run.experiment, "published"):
+            whole = measured(run)
+            rows += [_row(run, part) for part in (whole, whole.get("all_poses")) if part]
     return Table(head, [thesis, *rows])
 
 
 def _row(run: Run, summary: dict) -> list[str]:
     found, s = read_estimates(summary), run.summary
-    passes = s["poses_seen"] / s["train_poses"]
-    hardware = s["hardware"].replace("(R)", "").removesuffix(" Processor")
+    machine = s["hardware"].replace("(R)", "").removesuffix(" Processor")
     return [
         LABELS[run.experiment]
         + (KEYPOINTS if run.config.networks == "keypoints" else "")
@@ -100,17 +199,15 @@ def _row(run: Run, summary: dict) -> list[str]:
         f"{found['accuracy']:.1%}",
         f"{found['retrieval_ratio']:.3f}",
         f"{summary['n_fake']:,}",
-        f"{_length(run)}, {passes:.1f}, {_minutes(run)} on {hardware}",
+        f"{s['iterations']:,} × {run.config.batch_size}, {_passes(run)}, "
+        f"{s['seconds'] / 60:.0f} min on {machine}",
         f"{run.config.seed}, {s.get('commit', '')[:7]}",
     ]
 
 
-def _length(run: Run) -> str:
-    return f"{run.summary['iterations']:,} × {run.config.batch_size}"
-
-
-def _minutes(run: Run) -> str:
-    return f"{run.summary['seconds'] / 60:.0f} min"
+def _passes(run: Run) -> str:
+    """How often a run has seen the data."""
+    return f"{run.summary['poses_seen'] / run.summary['train_poses']:.1f}"
 
 
 def options(data: str, experiment: str) -> Table:
@@ -120,19 +217,22 @@ def options(data: str, experiment: str) -> Table:
     Runs that saw as many poses stand together, the shortest and those with the fewest such
     settings first. Of conditional runs, text alignment is told, too, as far as the data allow.
     """
-    with (paths.PUBLISHED / "options.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file)]
-    rows = [row for row in rows if (row["data"], row["experiment"]) == (data, experiment)]
-    found = [read_estimates({k: float(v) for k, v in row.items() if _number(v)}) for row in rows]
+    table = pd.read_csv(paths.PUBLISHED / "options.csv").fillna({"settings": ""})
+    table = table[(table["data"] == data) & (table["experiment"] == experiment)]
+    rows = table.to_dict("records")
+    found = [
+        read_estimates({name: value for name, value in row.items() if pd.notna(value)})
+        for row in rows
+    ]
     conditional = any("r_precision_1" in each for each in found)
     columns = filled(ANSWERS if conditional else OPTIONS, found)
     head = ["minibatches, time", "training poses", "settings", "poses"]
     shown = [
         [
-            f"{int(row['iterations']):,} × {row['batch_size']}, {row['minutes']} min",
-            f"{int(row['train_poses']):,}",
+            f"{row['iterations']:,} × {row['batch_size']}, {row['minutes']} min",
+            f"{row['train_poses']:,}",
             row["settings"],
-            f"{int(row['poses']):,}",
+            f"{row['poses']:,}",
             *(show(each) for _, show in columns),
         ]
         for row, each in zip(rows, found, strict=True)
@@ -140,18 +240,12 @@ def options(data: str, experiment: str) -> Table:
     return Table([*head, *(title for title, _ in columns)], shown)
 
 
-def _number(text: str) -> bool:
-    try:
-        return bool(text) and math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
 def reproduced(dataset: Dataset) -> str:
     """A sentence on whether the published figures came out again on this machine."""
     gaps = []
     for run in shipped(dataset.source):
-        if run.evaluation.exists() and _trained_on(run) == data_id(run.config, dataset):
+        trained_on = json.loads((run.folder / "config.json").read_text())["data"]
+        if run.evaluation.exists() and trained_on == data_id(run.config, dataset):
             here, there = json.loads(run.evaluation.read_text()), measured(run)
             gaps += [abs(here[name] - there[name]) for name in ("accuracy", "retrieval_ratio")]
     if not gaps:
@@ -161,10 +255,6 @@ def reproduced(dataset: Dataset) -> str:
         f"{len(gaps) // 2} of the published runs were measured again here, from their weights: "
         f"{same}; accuracies and ratios differ by {max(gaps):.4f} at the most."
     )
-
-
-def _trained_on(run: Run) -> str:
-    return json.loads((run.folder / "config.json").read_text())["data"]
 
 
 def samples(run: Run, number: int = 24) -> torch.Tensor:

@@ -13,38 +13,23 @@ import json
 import re
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from lib import files, paths
+from lib import paths
 from lib.book.build import fingerprint
 from lib.book.cluster import Execution, execute_all
-from lib.book.execute import declared, up_to_date
+from lib.book.execute import declared
 from lib.config import profile, unknown
 from lib.data.cache import cache_path
 from lib.errors import InputError
 from lib.notebooks import GRAPH, NOTEBOOKS
 from lib.study import Study
-from lib.training.runs import Run
 
 SHARED = ("profile", "data", "fresh")  # parameters that are the same in all runs of a sweep
 NAME = re.compile(r"\w[\w.,=+-]{,99}", re.ASCII)  # of a folder or file, without quotes
-
-
-@dataclass(frozen=True)
-class Member:
-    """One run of a sweep."""
-
-    settings: dict[str, Any]  # the swept parameters
-    run: Run  # the training that they name
-    execution: Execution
-
-    @property
-    def done(self) -> bool:
-        return self.run.finished and up_to_date(self.execution.target, self.execution.mark)
 
 
 def sweep(
@@ -76,31 +61,31 @@ def sweep(
     """
     if address and workers:
         raise InputError("Give workers or an address: a cluster has the workers that it has.")
-    members = plan(notebook, grid, profile_name, data, name)
-    folder = members[0].execution.target.parent
+    executions = plan(notebook, grid, profile_name, data, name)
+    folder = executions[0].target.parent
     shutil.rmtree(folder / "progress", ignore_errors=True)  # of a sweep that was interrupted
-    waiting = [member.execution for member in members if not member.done]
-    for member in members:
-        if member.execution not in waiting:
-            print(f"{member.execution.name}: up to date", file=sys.stderr)
+    waiting = [execution for execution in executions if not execution.done]
+    for execution in executions:
+        if execution not in waiting:
+            print(f"{execution.name}: up to date", file=sys.stderr)
     faults: dict[str, str] = {}
     if waiting:
         seconds = profile(profile_name).get("seconds", {}).get(waiting[0].notebook.stem, 20.0)
         faults = execute_all(waiting, seconds, workers, address)
         shutil.rmtree(folder / "progress", ignore_errors=True)
-    rows = pd.DataFrame([_row(member, faults.get(member.execution.name, "")) for member in members])
-    with files.replacing(folder / "table.csv") as new:
+    rows = pd.DataFrame([_row(each, faults.get(each.name, "")) for each in executions])
+    with paths.replacing(folder / "table.csv") as new:
         rows[[*rows.columns.drop("failed"), "failed"]].to_csv(new, index=False)
     return folder.name
 
 
 def plan(
     notebook: str, grid: dict[str, list], profile_name: str, data: str, name: str = ""
-) -> list[Member]:
+) -> list[Execution]:
     """The runs of a sweep, in the grid's order; see :func:`sweep`."""
     stem = _stem(notebook)
     experiment, source = GRAPH[stem].trains, paths.NOTEBOOKS / f"{stem}.ipynb"
-    known = sorted(declared(source) - set(SHARED))
+    known = sorted((declared(json.loads(source.read_text())) or {}).keys() - set(SHARED))
     if not grid:
         raise InputError("A sweep needs a parameter to vary, as seed=0,1,2.")
     for parameter, values in grid.items():
@@ -120,24 +105,20 @@ def plan(
     if name and not NAME.fullmatch(name):
         raise InputError(f"The name {name!r} must be at most 100 letters, digits and . , = + - _")
     folder = paths.SWEEPS / (name or _file_name("-".join(parts)))
-    members: dict[str, Member] = {}
+    executions: dict[str, Execution] = {}
     for values in itertools.product(*grid.values()):
         settings = dict(zip(grid, values, strict=True))
         run = study.run(experiment, **settings)
         file = _file_name("-".join(f"{key}={_text(value)}" for key, value in settings.items()))
-        if other := members.get(run.folder.name):
-            raise InputError(f"{other.execution.name} and {file} are the same training.")
+        if other := executions.get(run.folder.name):
+            raise InputError(f"{other.name} and {file} are the same training run.")
         parameters = {"profile": profile_name, "data": data} | settings
-        execution = Execution(
-            source,
-            parameters,
-            mark=fingerprint(source, parameters, study),
-            target=folder / f"{file}.ipynb",
-            temporary=paths.DATA / "executing" / folder.name / f"{file}.ipynb",
-            state=folder / "progress" / file / f"{experiment}.json",
-        )
-        members[run.folder.name] = Member(settings, run, execution)
-    return list(members.values())
+        mark = fingerprint(source, parameters, study)
+        target = folder / f"{file}.ipynb"
+        temporary = paths.DATA / "executing" / folder.name / target.name
+        execution = Execution(source, parameters, mark, target, temporary, run)
+        executions[run.folder.name] = execution
+    return list(executions.values())
 
 
 def table(name: str) -> pd.DataFrame:
@@ -199,16 +180,17 @@ def _file_name(text: str) -> str:
     return f"{kept}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def _row(member: Member, fault: str) -> dict[str, Any]:
+def _row(execution: Execution, fault: str) -> dict[str, Any]:
     """A row of the table; see :func:`table`."""
-    if not fault and not member.run.finished:
-        fault = f"It left no {paths.shown(member.run.folder)}: are its data elsewhere?"
-    settings = {k: _text(v) if isinstance(v, list) else v for k, v in member.settings.items()}
-    row = settings | {"run": member.run.folder.name, "failed": fault}
+    run = execution.run
+    if not fault and not run.finished:
+        fault = f"It left no {paths.shown(run.folder)}: are its data elsewhere?"
+    swept = {key: value for key, value in execution.parameters.items() if key not in SHARED}
+    row = {key: _text(value) if isinstance(value, list) else value for key, value in swept.items()}
+    row |= {"run": run.folder.name, "failed": fault}
     if fault:
         return row
-    summary, path = member.run.summary, member.run.evaluation
-    numbers = {key: summary[key] for key in ("iterations", "seconds")} | member.run.final_losses()
-    measures = json.loads(path.read_text()) if path.exists() else {}
+    numbers = {key: run.summary[key] for key in ("iterations", "seconds")} | run.final_losses()
+    measures = json.loads(run.evaluation.read_text()) if run.evaluation.exists() else {}
     numbers |= {key: value for key, value in measures.items() if isinstance(value, int | float)}
     return row | numbers | row  # no measure takes a setting's place

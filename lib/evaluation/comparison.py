@@ -13,7 +13,7 @@ from lib.evaluation import measures
 from lib.evaluation.alignment import Alignment
 from lib.evaluation.measures import Evaluation
 from lib.evaluation.statistics import Estimate, mean_of_runs
-from lib.markdown import Table
+from lib.figures.tables import Table
 
 if TYPE_CHECKING:
     from lib.study import Study

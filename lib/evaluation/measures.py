@@ -16,8 +16,8 @@ from lib.evaluation import neighbours, networks
 from lib.evaluation.alignment import Alignment, Examiner, mean_pose, own_captions
 from lib.evaluation.limbs import implausible
 from lib.evaluation.statistics import Estimate, bootstrap
+from lib.figures.tables import Table
 from lib.losses import ALGORITHMS
-from lib.markdown import Table
 from lib.models.synthesis import noise, synthesise_parts
 from lib.training.runs import Run
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from lib import files, paths
+from lib import paths
 from lib.data.cache import Dataset
 from lib.data.heatmaps import augment
 from lib.data.skeleton import CENTRE, NAMES, SIZE
@@ -133,7 +133,7 @@ def _kept(network: nn.Module, data_id: str, fit: Callable[[], None]) -> nn.Modul
         network.load_state_dict(load_file(path))
     except Exception:  # not there, or cut off: it is made again
         fit()
-        with files.replacing(path) as new:
+        with paths.replacing(path) as new:
             save_file(network.state_dict(), new)
     return network.eval().requires_grad_(False)
 

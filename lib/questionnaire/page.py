@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lib import files, paths
+from lib import paths
 from lib.data.cache import Dataset
 from lib.data.heatmaps import decode, render
 from lib.errors import InputError
@@ -130,7 +130,7 @@ def make(
     text = json.dumps(page, ensure_ascii=False).replace("<", "\\u003c")
     html = TEMPLATE.read_text(encoding="utf-8").replace("@SHEET@", picture)
     places[0].write_text(html.replace("@QUESTIONS@", text), encoding="utf-8", newline="\n")
-    files.write_json(places[1], key)
+    paths.write_json(places[1], key)
     return places
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lib import files
+from lib import paths
 
 INTERVAL = 0.5  # seconds between two updates
 
@@ -73,7 +73,7 @@ class Progress:
             "epochs": self.total / self.per_epoch,
             "seconds_left": left,
         }
-        files.write_text(self.file, json.dumps(state))
+        paths.write_text(self.file, json.dumps(state))
 
     def close(self) -> None:
         if self.bar is not None:

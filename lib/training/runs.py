@@ -28,7 +28,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lib import files, paths
+from lib import paths
 from lib.beyond.recipe import recipe_for
 from lib.config import LABELS, Config
 from lib.data.cache import Dataset
@@ -252,7 +252,7 @@ class Run:
         """Makes the folder and writes the resolved settings."""
         self.folder.mkdir(parents=True, exist_ok=True)
         content = {"experiment": self.experiment, **dataclasses.asdict(self.config), **provenance}
-        files.write_json(self.folder / "config.json", content)
+        paths.write_json(self.folder / "config.json", content)
 
     def save_checkpoint(self, iteration: int, G, D, state: dict) -> None:
         """Writes a checkpoint next to the last one, which goes when the new one is whole."""
@@ -292,10 +292,10 @@ class Run:
                 f"iteration {iteration}: delete the run folder and train again."
             )
         text = "".join(json.dumps(row) + "\n" for row in rows)
-        files.write_text(self.folder / "metrics.jsonl", text)
+        paths.write_text(self.folder / "metrics.jsonl", text)
 
     def finish(self, summary: dict) -> None:
-        files.write_json(self.folder / "summary.json", summary)
+        paths.write_json(self.folder / "summary.json", summary)
 
     def delete(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

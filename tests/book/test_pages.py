@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lib import paths
-from lib.book.gate import fault, faults, sentence
+from lib.book.gate import fault, refusal
 
 ROOT = paths.SOURCE
 BOOK = ROOT / "book"
@@ -79,16 +79,23 @@ def test_a_damaged_file_is_a_fault(tmp_path):
 def test_only_the_notebooks_of_the_table_of_contents_are_checked(tmp_path):
     (tmp_path / "notebooks").mkdir()
     written(*executed(tmp_path / "notebooks"))
-    assert faults(tmp_path, ["index", "notebooks/02_gan"]) == {}
-    assert list(faults(tmp_path, ["notebooks/02_gan", "notebooks/03_wgan"])) == ["03_wgan.ipynb"]
+    assert refusal(tmp_path, ["index", "notebooks/02_gan"]) == ""
+    said = refusal(tmp_path, ["notebooks/02_gan", "notebooks/03_wgan"])
+    assert "book/notebooks/03_wgan.ipynb is missing" in said and "02_gan" not in said
 
 
 def test_the_sentence_says_what_to_run(tmp_path):
-    missing = faults(tmp_path, ["notebooks/01_a", "notebooks/02_b"])
-    assert "not been executed yet" in sentence(missing)
-    assert "`make thesis`" in sentence(missing)
-    failed = missing | {"02_b.ipynb": "failed at code cell 3 (E: e)"}
-    assert "02_b.ipynb failed at code cell 3" in sentence(failed)
+    wanted = ["notebooks/01_a", "notebooks/02_gan"]
+    missing = refusal(tmp_path, wanted)
+    assert "not been executed yet (book/notebooks/01_a.ipynb and 1 more are missing)" in missing
+    assert "`make thesis`" in missing
+    (tmp_path / "notebooks").mkdir()
+    path, content = executed(tmp_path / "notebooks")
+    error = {"output_type": "error", "ename": "E", "evalue": "e"}
+    content["cells"][1]["outputs"].append(error)
+    written(path, content)
+    failed = refusal(tmp_path, wanted)
+    assert "02_gan.ipynb failed at code cell 1 (E: e) (1 more cannot be used)" in failed
 
 
 def test_every_page_of_the_book_is_there():

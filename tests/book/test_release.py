@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from lib import __main__ as cli
-from lib import paths, series
+from lib import paths
 from lib.book import build, published, release
 from lib.data.cache import load
 from lib.data.compact import compact
@@ -21,7 +21,7 @@ from lib.errors import InputError
 from lib.evaluation.comparison import read_estimates
 from lib.evaluation.measures import evaluate
 from lib.study import Study
-from lib.training import distributed
+from lib.training import distributed, series
 from lib.training.loop import train
 from lib.training.minibatches import Batches
 from lib.training.runs import Run, commit
@@ -127,7 +127,7 @@ def cache(tiny_coco, home, monkeypatch):
     source = tiny_coco(home / "coco", train=30, val=12, edit=alone)
     prepare(source, paths.CACHE / "coco.safetensors")
     monkeypatch.setattr(paths, "PUBLISHED", home / "published")
-    monkeypatch.setattr(release, "uncommitted", list)
+    monkeypatch.setattr(published, "uncommitted", list)
     monkeypatch.setattr(paths, "PROFILES", home / "profiles")
     paths.PROFILES.mkdir()
     (paths.PROFILES / "published.toml").write_text(PROFILE)
@@ -160,7 +160,7 @@ def test_a_published_run_is_found_measured_and_described(cache, monkeypatch):
     for name in ("gan", "reduced", "conditional_reduced"):
         trained = study.run(name)
         assert not trained.published
-        folder = release.publish(trained, cache, all_poses=name == "conditional_reduced")
+        folder = published.publish(trained, cache, all_poses=name == "conditional_reduced")
         stored = json.loads((folder / "evaluation.json").read_text())
         assert "all_poses" not in stored  # a conditional model's are all of them anyway
         assert 0 <= stored["accuracy"] <= 1 and stored["measured_with"]["torch"]
@@ -178,15 +178,15 @@ def test_a_published_run_is_found_measured_and_described(cache, monkeypatch):
             name == "conditional_reduced"
         )
     h = load_file(folder / "captions.safetensors")["h"]
-    assert h.shape == (len(release.SENTENCES), 300)
+    assert h.shape == (len(published.SENTENCES), 300)
     norms = h.norm(dim=1) / run.config.caption_scale
     assert ((norms > 0.1) & (norms < 1.1)).all()
     # What is published already is only measured and described again.
     others = {path: path.read_bytes() for path in folder.iterdir()}
     (folder / "evaluation.json").write_text("{}")
     with monkeypatch.context() as patch:
-        patch.setattr(release, "export", None)
-        assert release.publish(run, cache) == folder
+        patch.setattr(published, "export", None)
+        assert published.publish(run, cache) == folder
     assert json.loads((folder / "evaluation.json").read_text()) == stored
     del others[folder / "evaluation.json"]
     assert all(path.read_bytes() == content for path, content in others.items())
@@ -199,10 +199,10 @@ def test_a_published_run_is_found_measured_and_described(cache, monkeypatch):
 def test_cards_do_not_call_other_networks_the_thesis_own(finished, tmp_path):
     run = Run.open(str(release.export(finished, tmp_path)))
     (run.folder / "evaluation.json").write_text("{}")
-    assert "trained with the losses of Algorithm 3 of the thesis.\n" in release.card(run, "some")
+    assert "trained with the losses of Algorithm 3 of the thesis.\n" in published.card(run, "some")
     placing = dataclasses.replace(run, config=run.config.replace(networks="keypoints"))
     wanted = "Algorithm 3 of the thesis; its networks are not the thesis's (keypoints).\n"
-    assert wanted in release.card(placing, "some")
+    assert wanted in published.card(placing, "some")
 
 
 def test_tables_of_published_runs(cache, monkeypatch):
@@ -211,7 +211,7 @@ def test_tables_of_published_runs(cache, monkeypatch):
     other = study.train("reduced", device="cpu", ema=0.5, epochs=1, batch_size=8)
     assert published.reproduced(cache) == "None of the published runs were measured again here."
     for run in (study.run("gan"), study.run("reduced"), other):
-        release.publish(run, cache, all_poses=run.experiment == "gan")
+        published.publish(run, cache, all_poses=run.experiment == "gan")
     assert [run.experiment for run in published.shipped()] == ["gan", "reduced"]
     assert len(published.shipped("coco", None)) == 3 and not published.shipped("sample")
     summary = published.shipped()[1].folder / "summary.json"
@@ -248,7 +248,7 @@ def test_tables_of_published_runs(cache, monkeypatch):
 
 def test_a_run_whose_poses_are_chosen_stands_below_its_plain_one(cache):
     series.train_series(["reduced"], cache, "published", device="cpu")
-    plain = release.publish(Study("published", cache).run("reduced"), cache)
+    plain = published.publish(Study("published", cache).run("reduced"), cache)
     settings = json.loads((plain / "config.json").read_text())
     chosen = {"rejection_epochs": 3.0}
     for name, changes in (("0", chosen), ("1", chosen | {"epochs": 1.0}), ("2", {"seed": 7})):
@@ -358,9 +358,9 @@ def tree(tmp_path, monkeypatch):
 
 def test_nothing_is_published_from_a_tree_with_changes(tree, finished):
     (tree / "lib/code.py").write_text("changed")
-    assert release.uncommitted() == ["lib/code.py"]
+    assert published.uncommitted() == ["lib/code.py"]
     with pytest.raises(InputError, match=r"lib/code\.py has changes that are not committed"):
-        release.publish(finished, DATA)
+        published.publish(finished, DATA)
     assert not list(paths.PUBLISHED.glob("*0123456789"))
 
 
@@ -370,13 +370,13 @@ def test_what_publishing_writes_is_no_change(tree):
     (tree / "data/published/wgan").mkdir()
     (tree / "data/published/wgan/README.md").write_text("a run more")
     (tree / "notes.txt").write_text("not tracked")
-    assert release.uncommitted() == []
+    assert published.uncommitted() == []
 
 
 def test_a_second_export_names_the_commit_as_the_first_does(tree, cache, monkeypatch):
-    monkeypatch.setattr(release, "commit", lambda: "0123456789-dirty")  # by the first export
+    monkeypatch.setattr(published, "commit", lambda: "0123456789-dirty")  # by the first export
     run = Study("published", cache).train("gan", device="cpu")
-    folder = release.publish(run, cache)
+    folder = published.publish(run, cache)
     assert published.measured(Run(folder, run.config, "gan"))["measured_with"]["commit"] == (
         "0123456789"
     )
@@ -384,7 +384,7 @@ def test_a_second_export_names_the_commit_as_the_first_does(tree, cache, monkeyp
 
 def test_a_copy_without_history_can_be_published_from(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "SOURCE", tmp_path)
-    assert release.uncommitted() == []
+    assert published.uncommitted() == []
 
 
 # --- a series of trainings --------------------------------------------------------------------

@@ -259,10 +259,10 @@ def test_a_cluster_at_an_address_is_used_and_left_as_it_was(theirs):
         pids = set(client.run(os.getpid).values())
         before = client.run(lambda: dict(os.environ))
         # What the cluster remembers of a run is not taken for it.
-        (member,) = plan("04", {"seed": [4]}, "smoke", "sample", "theirs")
-        kept = client.submit(cluster._do, member.execution, cluster._environment(), [])
+        (execution,) = plan("04", {"seed": [4]}, "smoke", "sample", "theirs")
+        kept = client.submit(cluster._do, execution, cluster._environment(), [])
         kept.result()
-        member.execution.target.unlink()
+        execution.target.unlink()
         log()
         sweep("04", {"seed": [4, 13]}, "smoke", "sample", "theirs", 0, theirs.scheduler_address)
         executed = log()
@@ -320,8 +320,8 @@ def test_how_many_workers_there_are(project, monkeypatch, cores, gpus, asked, ru
     monkeypatch.setattr(distributed, "LocalCluster", refuse)
     monkeypatch.setattr(cluster.joblib, "cpu_count", lambda: cores)
     monkeypatch.setattr(cluster, "_gpus", lambda: list("abcdefgh")[:gpus])
-    with pytest.raises(Asked) as given, cluster._own_cluster(asked, runs):
-        pass
+    with pytest.raises(Asked) as given:
+        cluster.execute_all([None] * runs, 1.0, asked)
     settings = given.value.args[0]
     assert (settings["n_workers"], settings["threads_per_worker"]) == (workers, 1)
     assert settings["host"] == "127.0.0.1" and settings["dashboard_address"] is None
@@ -348,7 +348,7 @@ def test_gpus_are_those_that_this_process_may_use(monkeypatch):
         ("04", {"fresh": [True]}, ["fresh is the same in all runs"]),
         ("04", {"seed": [0, "x"]}, ["seed = 'x'", "whole number"]),
         ("04", {"lambda_": [1, -1]}, ["lambda_ = -1"]),
-        ("04", {"seed": [1, 1]}, ["seed=1 and seed=1 are the same training"]),
+        ("04", {"seed": [1, 1]}, ["seed=1 and seed=1 are the same training run"]),
         ("04", {"lambda_": [1, 1.0]}, ["lambda_=1 and lambda_=1.0 are the same"]),
         ("wgan_pg", {"seed": [0]}, ["'wgan_pg'", "did you mean wgan_gp?"]),
         ("05", {"seed": [0]}, ["'05'", "04_wgan_gp"]),
@@ -389,15 +389,15 @@ def test_names_follow_from_the_settings(project, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first, second = plan("04", {"momenta": [[0, 0.9], [0.5, 0.9]]}, "smoke", "my.safetensors")
     assert first.run.config.momenta == (0, 0.9) and second.run.config.momenta == (0.5, 0.9)
-    assert first.execution.parameters["data"] == str(tmp_path / "my.safetensors")
-    folder = first.execution.target.parent
-    assert folder.parent == paths.SWEEPS and second.execution.target.parent == folder
+    assert first.parameters["data"] == str(tmp_path / "my.safetensors")
+    folder = first.target.parent
+    assert folder.parent == paths.SWEEPS and second.target.parent == folder
     assert folder.name.startswith("04_wgan_gp-smoke-my-momenta=0,0.9,0.5,0.9-")  # and a hash
-    assert first.execution.name.startswith("momenta=0,0.9-")
+    assert first.name.startswith("momenta=0,0.9-")
     (long,) = plan("04", {"seed": [10**9], "lambda_": [float(f"0.{'1' * 80}")]}, "smoke", "sample")
-    assert len(long.execution.target.parent.name) <= 100
+    assert len(long.target.parent.name) <= 100
     (named,) = plan("04", {"seed": [3]}, "smoke", "sample", "my-seeds")
-    assert named.execution.target == paths.SWEEPS / "my-seeds" / "seed=3.ipynb"
+    assert named.target == paths.SWEEPS / "my-seeds" / "seed=3.ipynb"
 
 
 def test_values_are_split_at_commas_outside_brackets():

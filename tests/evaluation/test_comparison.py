@@ -17,7 +17,7 @@ from lib.evaluation.alignment import Alignment
 from lib.evaluation.comparison import ALIGNMENT, FIDELITY, VARIETY, Comparison, seeds
 from lib.evaluation.measures import Evaluation
 from lib.evaluation.statistics import Estimate, interval
-from lib.markdown import Table
+from lib.figures.tables import Table
 from lib.notebooks import NOTEBOOKS
 
 DATA = tiny.dataset()

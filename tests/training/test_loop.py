@@ -656,7 +656,7 @@ def test_captions_are_asked_for_before_anything_is_written(tmp_path):
 
 def test_training_needs_little_more_than_torch():
     code = (
-        "import sys, lib.series, lib.training.loop, lib.data.cache, lib.models.tables; "
+        "import sys, lib.training.series, lib.training.loop, lib.data.cache, lib.models.tables; "
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     answer = subprocess.run(

@@ -1,6 +1,6 @@
 """The one table of the project."""
 
-from lib.markdown import Table
+from lib.figures.tables import Table
 
 
 def test_a_table_is_markdown():

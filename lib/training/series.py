@@ -1,8 +1,9 @@
-"""``python -m lib.series CACHE``: trains several experiments, one after the other.
+"""``python -m lib series CACHE``: trains several experiments, one after the other.
 
-Needs torch, numpy and safetensors only. Keeps to a budget of time; what is finished is not
-repeated, what was interrupted goes on: the same command may be given again and again, on this
-machine or on another one to which ``data/runs`` was copied.
+Keeps to a budget of time; what is finished is not repeated, what was interrupted goes on: the same
+command may be given again and again, on this machine or on another one to which ``data/runs`` was
+copied. Needs torch, numpy and safetensors only. A machine that has nothing else runs this module
+itself: ``python -m lib.training.series CACHE``.
 """
 
 import argparse
@@ -11,10 +12,9 @@ import time
 from pathlib import Path
 
 from lib.book.release import export
-from lib.config import LABELS, config_for, unknown
+from lib.config import LABELS, config_for
 from lib.data.cache import Dataset, load
 from lib.errors import InputError
-from lib.notebooks import NOTEBOOKS
 from lib.study import Study
 from lib.training import distributed
 
@@ -25,13 +25,8 @@ def in_order(names: list[str], profile: str) -> list[str]:
     Raises:
         InputError: one is not known.
     """
-    found: list[str] = []
-    for name in names:
-        if name not in NOTEBOOKS:
-            raise InputError(unknown("experiment", name, list(NOTEBOOKS)))
-        parent = config_for(name, profile).parent
-        found += [each for each in (parent, name) if each and each not in found]
-    return found
+    pairs = [(config_for(name, profile).parent, name) for name in names]
+    return list(dict.fromkeys(each for pair in pairs for each in pair if each))
 
 
 def train_series(
@@ -48,7 +43,7 @@ def train_series(
         names: of the experiments.
         dataset: what they are trained on.
         profile: whose settings they have.
-        minutes: after which the training at hand is checkpointed, and no other begun.
+        minutes: after which the run at hand is checkpointed, and no other begun.
         device: "auto", "cpu", "cuda", ...
         published: a folder to which each finished run is exported (lib.book.release).
     Returns:
@@ -66,26 +61,26 @@ def train_series(
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(arguments: list[str] | None = None) -> None:
+    """The command; its arguments are by default those of this process."""
+    about = "Trains several experiments, parents first, within a budget of time."
+    parser = argparse.ArgumentParser("python -m lib series", description=about)
     parser.add_argument("cache", help="prepared data: sample, coco, or a cache's path")
     parser.add_argument("--profile", default="published", help="a file of profiles/")
     parser.add_argument("--only", nargs="+", default=list(LABELS), help="default: all seven")
     parser.add_argument("--minutes", type=float, default=math.inf, help="the budget of time")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     parser.add_argument("--published", type=Path, help="export finished runs to this folder")
-    given = parser.parse_args()
-    try:
-        with distributed.joined():
-            names, dataset = given.only, load(given.cache)
-            state = train_series(
-                names, dataset, given.profile, given.minutes, given.device, given.published
-            )
-    except InputError as error:
-        raise SystemExit(f"Error: {error}") from None
+    given = parser.parse_args(arguments)
+    with distributed.joined():
+        dataset, out = load(given.cache), given.published
+        state = train_series(given.only, dataset, given.profile, given.minutes, given.device, out)
     for name, where in state.items():
         print(f"{name}: {where}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        raise SystemExit(f"Error: {error}") from None
