@@ -187,7 +187,8 @@ def _index(archive: Archive, member: str, field: str):
 
     wrong = InputError(
         f"{member} in {shown(archive.path)} is not laid out as COCO's file of that name (images "
-        f"with an id; annotations with an id, image_id and {field}): put the official file there."
+        f"with an id; annotations with a numeric id, image_id and {field}): put the official file "
+        "there."
     )
     data = archive.read(member)
     coco = COCO()  # given no file's name, which it would want: the file may be inside a zip
@@ -197,7 +198,7 @@ def _index(archive: Archive, member: str, field: str):
         with contextlib.redirect_stdout(io.StringIO()):  # it prints
             coco.createIndex()
         ids = [entry[key] for entry in annotations for key in ("id", "image_id")]
-        if not isinstance(images, list) or set(map(type, ids)) - {int}:
+        if not isinstance(images, list) or not all(type(i) is int and abs(i) < 2**63 for i in ids):
             raise wrong
         if annotations and not any(field in entry for entry in annotations):
             raise wrong
@@ -275,7 +276,8 @@ def _select(archive: Archive, split: str, left_out: Counter) -> Selection:
 
 def _size(image: dict[str, Any]) -> tuple[int, int]:
     size = [image.get("width"), image.get("height")]
-    return (int(size[0]), int(size[1])) if _are_numbers(size, 2) else (0, 0)
+    known = _are_numbers(size, 2) and _finite(size)
+    return (int(size[0]), int(size[1])) if known else (0, 0)
 
 
 def _captions(archive: Archive, split: str, left_out: Counter) -> tuple[np.ndarray, list[str]]:

@@ -2,11 +2,15 @@
 
 import json
 import math
+import tempfile
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lib.data import coco
 from lib.errors import InputError
@@ -287,3 +291,48 @@ def test_unknown_image_size_and_activity(tiny_coco, tmp_path):
 
     chosen = coco.read(tiny_coco(tmp_path, edit=edit))[0]["train"]
     assert chosen.image_sizes[0].tolist() == [0, 0] and chosen.activities[1] is None
+
+
+# --- anything that JSON can hold ----------------------------------------------------------------
+
+numbers = st.one_of(st.integers(-(2**70), 2**70), st.floats(), st.booleans(), st.none())
+values = st.recursive(
+    st.one_of(numbers, st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+GOOD = {"id": 7, "image_id": 1, "keypoints": [10, 20, 2] * 17, "bbox": [0, 0, 30, 40]}
+IMAGE = {"id": 1, "width": 40, "height": 50}
+changes = {  # of a good person: mostly of the right form
+    "id": st.integers(-(2**70), 2**70),
+    "image_id": st.integers(-(2**70), 2**70),
+    "keypoints": st.lists(numbers, min_size=51, max_size=51),
+    "bbox": st.lists(numbers, min_size=4, max_size=4),
+}
+changed = st.sampled_from(list(changes)).flatmap(
+    lambda name: st.one_of(changes[name], values).map(lambda value: GOOD | {name: value})
+)
+persons = st.lists(st.one_of(changed, changed, changed, values), max_size=2)
+images = st.one_of(*[st.just([IMAGE])] * 3, values, values.map(lambda v: [IMAGE | {"width": v}]))
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(persons, images)
+def test_whatever_a_file_holds_it_is_read_or_refused(annotations, images):
+    """A good person next to anything at all: never another error than a refusal."""
+    good = {"images": images, "annotations": [GOOD | {"id": 9, "image_id": 2}, *annotations]}
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "annotations"
+        files.mkdir()
+        for split in coco.SPLITS:
+            (files / f"person_keypoints_{split}2017.json").write_text(json.dumps(good))
+        try:
+            splits, left_out, _ = coco.read(Path(folder))
+        except InputError:
+            return
+        eligible = len(splits["train"].keypoints)
+        assert 1 <= eligible <= splits["train"].persons == 1 + len(annotations)
+        assert np.isfinite(splits["train"].keypoints).all()
+        assert sum(left_out.values()) % 2 == 0  # both splits are the same

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lib.data import heatmaps
 from lib.data.heatmaps import augment, decode, fit_to_heatmap, flip, render, rotate, through_heatmap
@@ -397,3 +399,47 @@ def test_augment_lets_a_keypoint_leave_the_grid():
     outside = (out[:, 0, :2] > 63).any(dim=1) | (out[:, 0, :2] < 0).any(dim=1)
     assert outside.any()
     assert (render(out)[outside].amax(dim=(2, 3))[:, 0] > 0.01).all()
+
+
+# --- properties of any pose -------------------------------------------------------------------
+
+# Examples are the same in every run.
+properties = settings(derandomize=True, deadline=None, max_examples=60)
+inside = st.floats(0, 63, width=32)
+keypoint = st.one_of(st.just((0.0, 0.0, 0.0)), st.tuples(inside, inside, st.just(1.0)))
+any_pose = st.lists(keypoint, min_size=17, max_size=17).map(lambda pose: torch.tensor([pose]))
+
+
+@properties
+@given(any_pose)
+def test_any_pose_is_found_again_in_its_heatmaps_within_half_a_pixel(pose):
+    found = decode(render(pose))
+    assert torch.equal(found[..., 2], pose[..., 2])
+    assert ((found - pose)[..., :2].abs() <= 0.5).all()
+    assert torch.equal(decode(render(found)), found)  # whole numbers stay where they are
+
+
+@properties
+@given(any_pose)
+def test_any_pose_mirrored_twice_is_itself(pose):
+    torch.testing.assert_close(flip(flip(pose)), pose, rtol=0, atol=1e-5)
+    assert flip(pose)[..., 2].sum() == pose[..., 2].sum()
+
+
+@properties
+@given(any_pose, st.floats(-math.pi, math.pi))
+def test_any_pose_turned_there_and_back_is_itself(pose, angle):
+    angle = torch.tensor([angle])
+    torch.testing.assert_close(rotate(rotate(pose, angle), -angle), pose, rtol=0, atol=1e-4)
+
+
+@properties
+@given(any_pose, st.integers(-1000, 1000), st.integers(-1000, 1000), st.sampled_from([0.25, 1, 8]))
+def test_where_and_how_large_a_person_is_makes_no_difference(pose, right, down, scale):
+    keypoints, box = pose.double().numpy(), np.array([[3.0, 5.0, 40.0, 60.0]])
+    moved, offset = keypoints.copy(), np.array([right, down])
+    moved[..., :2] = keypoints[..., :2] * scale + offset
+    moved_box = np.concatenate([box[:, :2] * scale + offset, box[:, 2:] * scale], axis=1)
+    np.testing.assert_allclose(
+        fit_to_heatmap(moved, moved_box), fit_to_heatmap(keypoints, box), atol=1e-3
+    )
