@@ -299,22 +299,18 @@ def _fingerprint(arrays: dict[str, np.ndarray], keys: tuple[str, ...], *more: st
 
 
 def save(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-    """Writes a cache next to ``path`` and moves it, so that ``path`` is at no time half written."""
+    """Writes a cache, whole or not at all."""
     from safetensors.numpy import save_file
 
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(arrays, part, {key: json.dumps(value) for key, value in meta.items()})
-        part.chmod(0o644)  # safetensors makes it the owner's alone
-        os.replace(part, path)
+        with paths.replacing(path) as new:
+            save_file(arrays, new, {key: json.dumps(value) for key, value in meta.items()})
+            new.chmod(0o644)  # safetensors makes it the owner's alone
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"The cache cannot be written to {paths.shown(path)} ({error}): give another place, or "
             "make room there."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _summary(path: Path, meta: dict[str, Any]) -> dict[str, Any]:

@@ -105,10 +105,8 @@ def train_encoder(captions: Sequence[str], path: Path, epochs: int = EPOCHS, see
     if not texts:
         raise InputError("There is no caption to train a text encoder on: give captions.")
     order = np.random.default_rng(seed).permutation(len(texts))
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        corpus, model = Path(folder) / "captions.txt", Path(folder) / "model.bin"
+    with tempfile.TemporaryDirectory() as folder, paths.replacing(Path(path)) as model:
+        corpus = Path(folder) / "captions.txt"
         corpus.write_text("".join(texts[i] + "\n" for i in order), encoding="utf-8", newline="\n")
         options = SETTINGS | {"epoch": epochs, "thread": 1, "verbose": 0}
         subprocess.run(
@@ -117,7 +115,6 @@ def train_encoder(captions: Sequence[str], path: Path, epochs: int = EPOCHS, see
             | {"MALLOC_MMAP_THRESHOLD_": "65536"},  # bytes; what is larger comes from the kernel
             check=True,
         )
-        os.replace(model, path)
     return load_encoder(path)
 
 
