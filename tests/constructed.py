@@ -60,3 +60,11 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 def matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(N, M) distances of poses (N, 17, 3) and (M, 17, 3)."""
     return np.array([[distance(p, q) for q in b] for p in a])
+
+
+def correlated(n: int, memory: float, seed: int) -> np.ndarray:
+    """(n,) values around 0, each of which keeps a share, ``memory``, of the one before."""
+    found = [0.0]
+    for value in np.random.default_rng(seed).normal(size=n + 100):
+        found.append(memory * found[-1] + value)
+    return np.array(found[-n:])

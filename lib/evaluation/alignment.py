@@ -1,11 +1,10 @@
 """Whether poses fit their captions: R-precision, own and shuffled captions, activities.
 
-The thesis looks at examples (4.3); here every way to answer a caption with a pose is measured on
-the validation pairs: the model, and next to it what is bound to do well or badly.
+The thesis looks at examples (4.3). Here the validation pairs measure every way to answer a caption
+with a pose: the model, and next to it what is bound to do well or badly.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,25 +19,9 @@ from lib.evaluation.statistics import Estimate, bootstrap
 from lib.models.synthesis import noise, synthesise
 from lib.models.tables import Generator
 
-POOL = 32  # captions among which a pose's own is to be found
+POOL = 32  # captions among which a pose must find its own
 REPEATS = 10  # pools for each pose
 RANKS = (1, 2, 3)
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """How well one way to answer the validation captions does."""
-
-    precision: dict[int, Estimate]  # R-precision: own caption among the k best of its pool
-    own: Estimate  # distance to the pose that belongs to the caption, heatmap pixels
-    shuffled: Estimate  # distance to the pose of another caption
-    activity: Estimate | None  # share of poses that do what the caption's person does
-
-    def summary(self) -> dict[str, Estimate]:
-        """All numbers by name."""
-        found = {f"r_precision_{k}": value for k, value in self.precision.items()}
-        found |= {"distance_own": self.own, "distance_shuffled": self.shuffled}
-        return found | ({} if self.activity is None else {"activity_accuracy": self.activity})
 
 
 def own_captions(split: Split, seed: int) -> torch.Tensor:
@@ -48,13 +31,13 @@ def own_captions(split: Split, seed: int) -> torch.Tensor:
 
 
 def _others(rows: torch.Tensor, captions: list[str], seed: int) -> torch.Tensor:
-    """(P,) for each pair a random other one, whose caption has other words where there is one."""
+    """(P,) a random other pair for each, whose caption has other words where there is one."""
     source = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(rows), generator=source)
     texts = np.array([captions[row] for row in rows.tolist()])
     other = order.roll(1)[order.argsort()]  # its neighbour in a random circle: never itself
     if len(set(texts)) > 1:
-        # Those that meet their own words go on along the circle, to the first one of other words.
+        # Where it has the same words, go on along the circle to the first one with others.
         while (same := torch.as_tensor(texts[other.numpy()] == texts)).any():
             other = torch.where(same, other[other], other)
     return other
@@ -63,15 +46,14 @@ def _others(rows: torch.Tensor, captions: list[str], seed: int) -> torch.Tensor:
 def r_ranks(
     scores: torch.Tensor, texts: list[str], pool: int = POOL, repeats: int = REPEATS, seed: int = 0
 ) -> np.ndarray:
-    """Ranks of each pose's own caption among those of its pool.
+    """Ranks (P, repeats) of each pose's own caption in its pools, 0 for the best; captions that
+    score the same share their ranks evenly.
 
     Args:
         scores: (P, P) how well pose i fits caption j.
         texts: (P,) the captions; one with the same words as a pose's own is in no pool of it.
         pool: captions in a pool, the own one included; fewer where there are not as many.
-        repeats: pools for each pose, others drawn at random.
-    Returns:
-        (P, repeats) 0 for the best; captions that score the same share their ranks evenly.
+        repeats: random pools for each pose.
     """
     source, words = np.random.default_rng(seed), np.array(texts)
     scores, ranks = scores.double().numpy(), np.zeros((len(scores), repeats))
@@ -102,26 +84,29 @@ class Examiner:
         self.matchers = [networks.matcher(dataset, part) for part in range(networks.PARTS)]
         self.classifier = networks.activity_classifier(dataset)
 
-    def measure(self, poses: torch.Tensor) -> Alignment:
-        """Poses (P, 17, 3), one for each caption in its turn."""
+    def measure(self, poses: torch.Tensor) -> dict[str, Estimate]:
+        """What poses (P, 17, 3), one for each caption, score.
+
+        ``r_precision_1`` to ``_3``: own caption among the k best of its pool; ``distance_own``
+        and ``distance_shuffled``: to the pose of the caption and to that of another one, heatmap
+        pixels; ``activity_accuracy``, where activities are known: the pose does what the
+        caption's person does.
+        """
         ranks = r_ranks(self.scores(poses), self.texts, seed=self.seed)
-        activity = None
+        outcomes = {f"r_precision_{k}": (ranks < k).mean(axis=1) for k in RANKS}
+        outcomes["distance_own"] = pose_distances(poses, self.real)
+        outcomes["distance_shuffled"] = pose_distances(poses, self.real[self.other])
         known = self.activity >= 0
         if self.classifier is not None and known.any():
             right = self.classifier(poses[known]) == self.activity[known]
-            activity = bootstrap(right.numpy())
-        return Alignment(
-            precision={k: bootstrap((ranks < k).mean(axis=1)) for k in RANKS},
-            own=bootstrap(pose_distances(poses, self.real)),
-            shuffled=bootstrap(pose_distances(poses, self.real[self.other])),
-            activity=activity,
-        )
+            outcomes["activity_accuracy"] = right.numpy()
+        return {name: bootstrap(values) for name, values in outcomes.items()}
 
     def scores(self, poses: torch.Tensor) -> torch.Tensor:
         """(P, P) how well each of the poses (P, 17, 3) fits each caption.
 
-        A matcher knows the captions of the poses that it has learned, and of poses as near as
-        copies. So each pose is judged by the one that has not seen the training pose nearest to it.
+        A matcher knows the captions of poses that it has learned, and of their copies. So each
+        pose is judged by the matcher that has not seen the training pose nearest to it.
         """
         vectors = self.val.vectors[self.rows]
         unseen = self.parts[nearest_index(poses, self.known)]

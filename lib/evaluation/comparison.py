@@ -4,32 +4,29 @@ import json
 import math
 from collections.abc import Callable, Collection
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from lib.config import LABELS
 from lib.evaluation import measures
-from lib.evaluation.alignment import Alignment
-from lib.evaluation.measures import Evaluation
+from lib.evaluation.alignment import Examiner
 from lib.evaluation.statistics import Estimate, mean_of_runs
 from lib.figures.tables import Table
-
-if TYPE_CHECKING:
-    from lib.study import Study
+from lib.study import Study
 
 CONDITIONAL = [name for name in LABELS if name.startswith("conditional")]
-Column = tuple[str, Callable[[dict[str, Estimate]], str]]
+Measures = dict[str, Estimate]
+Column = tuple[str, Callable[[Measures], str]]
 
 
-def _shown(name: str, spec: str) -> Callable[[dict[str, Estimate]], str]:
+def _shown(name: str, spec: str) -> Callable[[Measures], str]:
     return lambda found: format(found[name], spec) if name in found else ""
 
 
-def _beside(name: str, spec: str) -> Callable[[dict[str, Estimate]], str]:
+def _beside(name: str, spec: str) -> Callable[[Measures], str]:
     """The value of the synthesised poses, that of the real ones in brackets."""
 
-    def show(found: dict[str, Estimate]) -> str:
+    def show(found: Measures) -> str:
         if f"{name}_fake" not in found:
             return ""
         fake, real = (found[f"{name}_{kind}"].value for kind in ("fake", "real"))
@@ -66,53 +63,38 @@ ANSWERS = [FIDELITY[0], FIDELITY[2], ALIGNMENT[0], ALIGNMENT[3], ALIGNMENT[-1]]
 
 
 class Comparison:
-    """The measures of all models of a profile, on the data of a notebook.
+    """The measures of all trained models of a profile, on the data of a notebook."""
 
-    A model that has not been trained yet is left out.
-    """
-
-    def __init__(self, study: "Study"):
-        self.study = study
-        self.models: dict[str, dict[str, Estimate]] = {}
-        self.sizes: dict[str, int] = {}
+    def __init__(self, study: Study):
+        self.study, self.models = study, {}
         for name in LABELS:
             run = study.run(name)
-            if not run.finished:
-                continue
-            path = run.evaluation
-            known = path.exists()
-            summary = json.loads(path.read_text()) if known else study.evaluate(run).summary()
-            self.models[name] = read_estimates(summary)
-            self.sizes[name] = summary["n_fake"]
+            if run.finished:
+                known = run.evaluation.exists() and json.loads(run.evaluation.read_text())
+                self.models[name] = read_estimates(known or study.evaluate(run).summary())
 
     @cached_property
-    def ends(self) -> dict[str, Evaluation]:
+    def ends(self) -> dict[str, Measures]:
         """Real poses and the mean pose, which any model should lie between."""
         poses = self.study.tables["evaluation"]["poses"]
-        return measures.references(self.study.dataset, poses)
+        found = measures.references(self.study.dataset, poses)
+        return {name: read_estimates(result.summary()) for name, result in found.items()}
 
     @cached_property
-    def baselines(self) -> dict[str, Alignment]:
+    def baselines(self) -> dict[str, Measures]:
         """How well answers that need no model fit the captions."""
-        return measures.alignments(self.study.dataset)
+        examiner = Examiner(self.study.dataset)
+        return {name: examiner.measure(poses) for name, poses in examiner.baselines().items()}
 
     def unconditional(self, columns: list[Column]) -> Table:
         """Every model, and below them real poses and the mean pose."""
-        rows = {LABELS[name]: found for name, found in self.models.items()}
-        sizes = [f"{size:,}" for size in self.sizes.values()]
-        rows |= {f"*{name}*": found.estimates for name, found in self.ends.items()}
-        sizes += [f"{len(found.fake):,}" for found in self.ends.values()]
-        table = _table(rows, columns)
-        table.head.insert(1, "poses")
-        for row, size in zip(table.rows, sizes, strict=True):
-            row.insert(1, size)
-        return table
+        return _table(self.models, self.ends, [("poses", _shown("n_fake", ",")), *columns])
 
     def alignment(self) -> Table:
         """The conditional models, and answers to a caption that need no model."""
-        rows = {LABELS[n]: self.models[n] for n in CONDITIONAL if n in self.models}
-        rows |= {f"*{name}*": found.summary() for name, found in self.baselines.items()}
-        return _table(rows, filled(ALIGNMENT, rows.values()))
+        models = {name: found for name, found in self.models.items() if name in CONDITIONAL}
+        columns = filled(ALIGNMENT, [*models.values(), *self.baselines.values()])
+        return _table(models, self.baselines, columns)
 
 
 def seeds(sweeps: dict[str, pd.DataFrame | None], measures: dict[str, str]) -> Table:
@@ -135,7 +117,7 @@ def seeds(sweeps: dict[str, pd.DataFrame | None], measures: dict[str, str]) -> T
     return Table(["", "seeds", *measures], rows)
 
 
-def read_estimates(summary: dict[str, float]) -> dict[str, Estimate]:
+def read_estimates(summary: dict[str, float]) -> Measures:
     """Estimates as :meth:`lib.evaluation.measures.Evaluation.summary` wrote them."""
     found = {}
     for name, value in summary.items():
@@ -145,13 +127,14 @@ def read_estimates(summary: dict[str, float]) -> dict[str, Estimate]:
     return found
 
 
-def filled(columns: list[Column], rows: Collection[dict[str, Estimate]]) -> list[Column]:
+def filled(columns: list[Column], rows: Collection[Measures]) -> list[Column]:
     """The columns in which any row has something: some data name no activities."""
     return [(title, show) for title, show in columns if any(map(show, rows))]
 
 
-def _table(rows: dict[str, dict[str, Estimate]], columns: list[Column]) -> Table:
-    """A row for each name."""
-    head = ["", *(title for title, _ in columns)]
+def _table(models: dict[str, Measures], others: dict[str, Measures], columns: list) -> Table:
+    """A row for each model and, below, for what needs none."""
+    rows = {LABELS[name]: found for name, found in models.items()}
+    rows |= {f"*{name}*": found for name, found in others.items()}
     shown = [[name, *(show(found) for _, show in columns)] for name, found in rows.items()]
-    return Table(head, shown)
+    return Table(["", *(title for title, _ in columns)], shown)

@@ -1,40 +1,39 @@
 """Every verdict of the book: what was measured, and what follows from it.
 
-A finding is a sentence and the numbers it rests on. Its thresholds are named here, each with the
-reason for it; where there is too little to judge by, the sentence says so.
+The thresholds are named here, each with its reason. Where there is too little to judge by, the
+sentence says so.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import stats
 
 from lib.evaluation.alignment import POOL
-from lib.evaluation.statistics import Estimate
+from lib.evaluation.measures import Evaluation
+from lib.evaluation.statistics import Estimate, effective_size
 
 THESIS = {"accuracy": 0.667, "retrieval_ratio": 1.041, "n_fake": 17_326}  # 4.4.2
 
-APART = 0.95  # 1-NN accuracy: of twenty poses nineteen are told from the others by a neighbour
+APART = 0.95  # 1-NN accuracy: the nearest neighbour gives away nineteen of twenty poses
 COLLAPSED = 0.8  # of real poses' diversity; validation poses keep more than 0.97 of it
 STEADY = 0.25  # change of a mean loss, relative to the larger one, that a curve does not show
 WINDOWS = 10  # of a run, over which losses are averaged
 FEWEST = 12  # validation points from which a trend is judged: four in each third
-RANKED = 10  # moments from which a rank correlation is judged: rho of 0.65 is then significant
+RANKED = 10  # moments from which a rank correlation is judged: a rho of 0.64 is then significant
 SIGNIFICANT = 0.05  # p-value
 TELLING = 0.6  # probability that captions of one image are closer; 0.5 is chance
 EVEN, JUMPING = 0.15, 0.3  # longest of twenty steps: three and six times an even one, of 5 %
 SAYING, DECIDING = 0.4, 0.9  # distance along a row over that down a column
-COPIED = 0.01  # share of validation poses as near to a training pose as what counts as a copy
-CLOSE = 0.75, 1.1  # accuracy and ratio: half of what is told apart by chance and not; 10 % farther
+COPIED = 0.01  # share of validation poses that lie as near to a training pose as a copy
+CLOSE = 0.75, 1.1  # accuracy: halfway from chance to certainty; ratio: 10 % farther
 MEMORISED = 0.4  # 1-NN accuracy: synthesised poses are nearer to real ones than real ones are
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict.
-
-    ``sentence``: what a page says. ``numbers``: what it rests on, by name.
-    """
+    """A verdict: the sentence of a page, and the numbers that it rests on, by name."""
 
     sentence: str
     numbers: dict[str, float] = field(default_factory=dict)
@@ -46,12 +45,8 @@ class Finding:
         return self.sentence
 
 
-def mode_collapse(result) -> Finding:
-    """Whether synthesised poses are as varied as real ones (4.1).
-
-    Args:
-        result: an :class:`lib.evaluation.measures.Evaluation`.
-    """
+def mode_collapse(result: Evaluation) -> Finding:
+    """Whether synthesised poses are as varied as real ones (4.1)."""
     ratio, accuracy = result.diversity_fake / result.diversity_real, result.accuracy
     says = "so no mode collapse shows in this number"
     if ratio < COLLAPSED:
@@ -67,7 +62,7 @@ def mode_collapse(result) -> Finding:
 
 
 def loss_trend(metrics: Sequence[Mapping]) -> Finding:
-    """Whether D's training loss changes over a run: the last of ten windows against the second, as
+    """Whether D's training loss changes over a run, from the second of ten windows to the last;
     the first holds the wild beginning."""
     losses = np.array([row["loss_d"] for row in metrics if "loss_d" in row])
     if len(losses) < WINDOWS * WINDOWS:
@@ -76,8 +71,8 @@ def loss_trend(metrics: Sequence[Mapping]) -> Finding:
     before, after = float(means[1]), float(means[-1])
     changed = abs(after - before) > STEADY * max(abs(before), abs(after))
     return Finding(
-        f"D's training loss averages {before:.2g} in the second tenth of the run and {after:.2g} "
-        f"in the last: it {'changes' if changed else 'hardly changes'}.",
+        f"D's mean training loss is {before:.2g} in the second tenth of the run and {after:.2g} in "
+        f"the last: it {'changes' if changed else 'hardly changes'}.",
         {"before": before, "after": after},
     )
 
@@ -100,17 +95,12 @@ def early(gp: Estimate, clamped: Estimate, epoch: float, end: float) -> Finding:
 
 
 def loss_and_quality(tracked: Sequence[tuple[float, float, float]]) -> Finding:
-    """Whether the critic's loss follows the quality of the samples (2.1).
-
-    Args:
-        tracked: as :func:`lib.evaluation.measures.track` gives it.
-    """
-    from scipy import stats
-
+    """Whether the critic's loss follows the quality of the samples (2.1), of what
+    :func:`lib.evaluation.measures.track` gives."""
     if len(tracked) < RANKED:
         return Finding(
-            f"Of this run {len(tracked)} generators were kept, too few for a rank correlation "
-            f"({RANKED} are needed)."
+            f"The run kept {len(tracked)} generators, too few for a rank correlation: that takes "
+            f"{RANKED}."
         )
     _, estimate, distance = zip(*tracked, strict=True)
     rho, p = map(float, stats.spearmanr(estimate, distance))
@@ -118,18 +108,15 @@ def loss_and_quality(tracked: Sequence[tuple[float, float, float]]) -> Finding:
     if not p <= SIGNIFICANT:  # of a constant there is none: nan
         says = "which may be chance"
     return Finding(
-        f"Over {len(tracked)} moments of the run the rank correlation of the critic's estimate and "
+        f"At {len(tracked)} moments of the run the rank correlation of the critic's estimate and "
         f"the Fréchet distance is {rho:.2f} (p = {p:.2g}): {says}.",
         {"rho": rho, "p": p},
     )
 
 
 def captions_apart(distances, repeats: int) -> Finding:
-    """Whether encodings tell captions of one image from those of two (4.2, Figure 10).
-
-    Args:
-        distances: a :class:`lib.data.captions.Distances`.
-    """
+    """Whether encodings tell captions of one image from those of two (4.2, Figure 10), by a
+    :class:`lib.data.captions.Distances`."""
     p, same, different = distances.probability, distances.same.mean(), distances.different.mean()
     says = "encodings hardly tell whether two captions belong to the same image"
     if p > TELLING:
@@ -157,18 +144,20 @@ def gaps(metrics: Sequence[Mapping]) -> np.ndarray:
 def overfitting(metrics: Sequence[Mapping]) -> Finding:
     """Whether training and validation losses of D diverge (4.3, Figures 11 and 14).
 
-    The gap between them must have grown from the first third of the run to the last by more than
-    twice the standard error of the difference.
+    The gap between them must grow from the first third of the run to the last by more than twice
+    the standard error of that growth. Gaps of neighbouring epochs resemble each other, so that
+    they count as fewer (:func:`lib.evaluation.statistics.effective_size`).
     """
     gap = gaps(metrics)
     if len(gap) < FEWEST:
         return Finding(
-            f"The run has {len(gap)} validation losses, too few to tell overfitting from chance "
-            f"({FEWEST} are needed)."
+            f"The run has {len(gap)} validation losses, too few to tell overfitting from chance: "
+            f"that takes {FEWEST}."
         )
     first, *_, last = np.array_split(gap, 3)
     grown = float(last.mean() - first.mean())
-    error = float(np.sqrt(first.var(ddof=1) / len(first) + last.var(ddof=1) / len(last)))
+    squared = first.var(ddof=1) / len(first) + last.var(ddof=1) / len(last)
+    error = float(np.sqrt(squared * len(gap) / effective_size(gap)))
     says = "no overfitting shows"
     if grown > 2 * error:
         says = "the curves part, as they do in overfitting"
@@ -176,7 +165,7 @@ def overfitting(metrics: Sequence[Mapping]) -> Finding:
         says = "the curves come closer, which is not overfitting"
     return Finding(
         f"The validation loss of D less its training loss averages {first.mean():.2f} in the first "
-        f"third of the run and {last.mean():.2f} in the last, a growth of {grown:.2f} ± "
+        f"third of the run and {last.mean():.2f} in the last. The growth is {grown:.2f} ± "
         f"{2 * error:.2f}: {says}.",
         {"first": float(first.mean()), "last": float(last.mean()), "grown": grown, "error": error},
     )
@@ -200,13 +189,10 @@ def capacity(full: Finding, reduced: Finding) -> Finding:
     )
 
 
-def at_the_end(name: str, result, iterations: int) -> Finding:
+def at_the_end(name: str, result: Evaluation, iterations: int) -> Finding:
     """The accuracy of a model, and after how long."""
-    return Finding(
-        f"The 1-NN accuracy of the {name} is {result.accuracy:.1%}, after {iterations:,} "
-        "iterations.",
-        {"accuracy": result.accuracy},
-    )
+    sentence = f"The 1-NN accuracy of the {name} is {result.accuracy:.1%}, after {iterations:,} "
+    return Finding(sentence + "iterations.", {"accuracy": result.accuracy})
 
 
 def caption_matters(along: float, down: float) -> Finding:
@@ -250,7 +236,7 @@ def smooth_paths(by_noise: float, by_caption: float, numbers: tuple[int, int]) -
     )
 
 
-def close_to_real(result) -> Finding:
+def close_to_real(result: Evaluation) -> Finding:
     """How close synthesised poses are to real ones by the thesis's two measures (4.4.2)."""
     accuracy, ratio = result.accuracy, result.retrieval_ratio
     says = "They come near real poses, and most can still be told from them"
@@ -269,23 +255,18 @@ def close_to_real(result) -> Finding:
     )
 
 
-def beside_the_thesis(result, source: str) -> Finding:
+def beside_the_thesis(result: Evaluation, source: str) -> Finding:
     """The reduced warm model's accuracy and ratio next to the thesis's 66.7 % and 1.041."""
     size = len(result.fake)
     accuracy, ratio = (result.estimates[name] for name in ("accuracy", "retrieval_ratio"))
-    ours = f"{accuracy:.1%} and {ratio:.3f}, on {size:,} poses"
-    numbers = {"accuracy": accuracy.value, "ratio": ratio.value, "poses": size}
-    if size != THESIS["n_fake"] or source != "coco":
-        return Finding(
-            f"Here they are {ours}: not comparable, as the thesis measured on "
-            f"{THESIS['n_fake']:,} poses of COCO.",
-            numbers,
-        )
     excess = abs(accuracy.value - 0.5) - abs(THESIS["accuracy"] - 0.5)
     worse = max(excess, ratio.value - THESIS["retrieval_ratio"]) > 0
+    says = f" of the same kind, which is {'worse' if worse else 'no worse'}"
+    if size != THESIS["n_fake"] or source != "coco":
+        says = f": not comparable, as the thesis measured on {THESIS['n_fake']:,} poses of COCO"
     return Finding(
-        f"Here they are {ours} of the same kind, which is {'worse' if worse else 'no worse'}.",
-        numbers,
+        f"Here they are {accuracy:.1%} and {ratio:.3f}, on {size:,} poses{says}.",
+        {"accuracy": accuracy.value, "ratio": ratio.value, "poses": size},
     )
 
 
@@ -294,7 +275,7 @@ def copies(copied: Estimate) -> Finding:
     usual = "more than" if copied.low > COPIED else "no more than"
     return Finding(
         f"Of the synthesised poses {copied:.1%} lie as near to a training pose as only 1% of the "
-        f"validation poses do: {usual} poses that were never seen in training.",
+        f"validation poses do: {usual} of poses that training never saw.",
         {"copied": copied.value},
     )
 
@@ -306,9 +287,8 @@ def alignment(fits: Estimate, nearest: Estimate) -> Finding:
     beyond = {-1: "below chance", 0: "which is no more than chance", 1: "beyond chance"}
     found = {-1: "fewer", 0: "about as many", 1: "more"}
     return Finding(
-        f"From a pose of the reduced model its own caption is picked out of {POOL} in {fits:.1%} "
-        f"of all cases, {beyond[fits.beside(chance)]} ({chance.value:.1%}). With the pose of the "
-        f"nearest training caption it is {nearest:.1%}: the model finds "
-        f"{found[fits.beside(nearest)]}.",
+        f"A pose of the reduced model leads to its own caption among {POOL} in {fits:.1%} of all "
+        f"cases, {beyond[fits.beside(chance)]} ({chance.value:.1%}), and the pose of the nearest "
+        f"training caption in {nearest:.1%}: the model finds {found[fits.beside(nearest)]}.",
         {"model": fits.value, "nearest": nearest.value},
     )

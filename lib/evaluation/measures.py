@@ -13,7 +13,7 @@ import torch
 from lib.data.cache import Dataset
 from lib.data.heatmaps import decode, through_heatmap
 from lib.evaluation import neighbours, networks
-from lib.evaluation.alignment import Alignment, Examiner, mean_pose, own_captions
+from lib.evaluation.alignment import Examiner, mean_pose, own_captions
 from lib.evaluation.limbs import implausible
 from lib.evaluation.statistics import Estimate, bootstrap
 from lib.figures.tables import Table
@@ -52,7 +52,7 @@ class Evaluation:
     ``diversity_*`` (mean distance of two poses), ``visible_*`` (keypoints a pose has) and
     ``implausible_*`` (share with a limb of unusual length) of ``real`` and ``fake``; ``copied``
     (share as near to a training pose as only 1 % of the validation poses are); for a conditional
-    model also those of :class:`lib.evaluation.alignment.Alignment`.
+    model also those of :meth:`lib.evaluation.alignment.Examiner.measure`.
     """
 
     estimates: dict[str, Estimate]
@@ -124,7 +124,7 @@ def compare(
         "retrieval_real": (d_r,),
         "retrieval_fake": (d_g,),
         "retrieval_ratio": (d_r, d_g),
-        **{name: (value,) for name, value in dataclasses.asdict(balls).items()},
+        **{name: (value,) for name, value in balls.items()},
         "copied": (neighbours.nearest_distances(fake, train) <= near,),
     }
     for kind, poses in (("real", real), ("fake", fake)):
@@ -173,7 +173,7 @@ def evaluate(
         return result
     examiner = Examiner(dataset, seed)
     fits = examiner.measure(examiner.model(G, run.config.scaled))
-    return dataclasses.replace(result, estimates=result.estimates | fits.summary())
+    return dataclasses.replace(result, estimates=result.estimates | fits)
 
 
 def track(
@@ -228,9 +228,3 @@ def references(dataset: Dataset, poses: int | None, seed: int = 0) -> dict[str, 
         name: compare(real, fake, queries, train, coder, seed)
         for name, (fake, train) in sets.items()
     }
-
-
-def alignments(dataset: Dataset, seed: int = 0) -> dict[str, Alignment]:
-    """What the measures of text alignment say of answers that need no model."""
-    examiner = Examiner(dataset, seed)
-    return {name: examiner.measure(poses) for name, poses in examiner.baselines().items()}

@@ -1,14 +1,13 @@
 """Distances between poses, and who is whose nearest neighbour (thesis 4.4.2).
 
 Poses are (N, 17, 3) in heatmap pixels. The distance of two is the sum of the Euclidean distances
-of corresponding keypoints, a missing keypoint taken to lie at the centre (32, 32). Memory is
-bounded: never more than some rows of the matrix of distances exist.
+of corresponding keypoints; a missing keypoint counts as lying at the centre (32, 32). Only some
+rows of the matrix of distances exist at a time, which bounds the memory.
 """
 
 import functools
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -40,8 +39,8 @@ def _distances(queries: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
 def _block(queries: torch.Tensor, references: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
     """(R,) distances of queries (17, 2, R) to their nearest references (17, 2, M).
 
-    ``first`` (): the reference that the first query is, the second is the next and so on; a pose
-    is not its own neighbour. Negative where queries are no references.
+    ``first`` (): the reference that the first query is, the second being the next and so on, as a
+    pose is not its own neighbour; negative where queries are no references.
     """
     total = _distances(queries, references)
     rows, columns = (torch.arange(size, device=total.device) for size in total.shape)
@@ -51,12 +50,11 @@ def _block(queries: torch.Tensor, references: torch.Tensor, first: torch.Tensor)
 
 @functools.cache
 def _compiled() -> Callable:
-    """_block as one loop that keeps no distances; as it is where nothing here can compile it."""
+    """_block as one loop that keeps no distances, or as it is where it cannot be compiled."""
     block = torch.compile(_block)
-    try:
-        # The sizes are compiled once more for the data; this finds out whether they can be.
+    try:  # with small sizes; those of the data are compiled later
         block(torch.zeros(17, 2, 2), torch.zeros(17, 2, 4), torch.tensor(-1))
-    except Exception as error:  # torch raises many kinds, for want of a C++ compiler above all
+    except Exception as error:  # of many kinds, most often for want of a C++ compiler
         reason = str(error).strip().splitlines()[0]
         warnings.warn(f"Distances are not compiled, which takes longer: {reason}", stacklevel=2)
         return _block
@@ -66,8 +64,7 @@ def _compiled() -> Callable:
 def _nearest(queries: torch.Tensor, references: torch.Tensor, leave_out: bool) -> torch.Tensor:
     """(N,) distances of queries (17, 2, N) to their nearest references (17, 2, M).
 
-    ``leave_out``: both are the same set, and a pose is not its own neighbour. Memory is bounded:
-    a few queries at a time against all references.
+    ``leave_out``: both are the same set, and a pose is not its own neighbour.
     """
     n, m = queries.shape[2], references.shape[2]
     large = n * m > COMPILED
@@ -75,7 +72,7 @@ def _nearest(queries: torch.Tensor, references: torch.Tensor, leave_out: bool) -
     block = _compiled() if large else _block
     nearest = queries.new_empty(n)
     for start in range(0, n, rows):
-        start = max(0, min(start, n - rows))  # the last is as long as the others
+        start = max(0, min(start, n - rows))  # the last part is as long as the others
         first = torch.tensor(start if leave_out else -1, device=queries.device)
         part = queries[..., start : start + rows].contiguous()
         nearest[start : start + rows] = block(part, references, first)
@@ -83,13 +80,9 @@ def _nearest(queries: torch.Tensor, references: torch.Tensor, leave_out: bool) -
 
 
 def nearest_distances(queries, references) -> np.ndarray:
-    """Distance of each query to the nearest reference, heatmap pixels (4.4.2).
+    """(N,) distances of queries (N, 17, 3) to the nearest of references (M, 17, 3), all in heatmap
+    pixels (4.4.2).
 
-    Args:
-        queries: (N, 17, 3) poses in heatmap pixels.
-        references: (M, 17, 3) poses in heatmap pixels.
-    Returns:
-        (N,) distances.
     Raises:
         ValueError: there is no reference.
     """
@@ -105,10 +98,9 @@ def leave_one_out(real, fake) -> np.ndarray:
     The mean is its accuracy: 0.5 is perfect, 1 is a wrong distribution, 0 a memorised one.
 
     Args:
-        real, fake: (N, 17, 3) and (M, 17, 3) poses in heatmap pixels, at least two of each.
+        real, fake: (N, 17, 3) and (M, 17, 3) poses in heatmap pixels.
     Returns:
-        (N + M,) 1 where it is right, 0 where it is wrong, 0.5 where the nearest of both kinds are
-        equally near.
+        (N + M,) 1 where it is right, 0 where it is wrong, 0.5 where both kinds are equally near.
     Raises:
         ValueError: there are fewer than two of a kind.
     """
@@ -149,30 +141,22 @@ def _parts(queries: torch.Tensor, references: torch.Tensor) -> Iterator[tuple[sl
 def _radii(places: torch.Tensor, k: int) -> torch.Tensor:
     """(N,) distance of each of the poses (17, 2, N) to its k-th nearest other one."""
     # The nearest is the pose itself, or a double of it at the same distance, 0.
-    return torch.cat(
-        [d.topk(k + 1, largest=False).values[:, -1] for _, d in _parts(places, places)]
-    )
+    nearest = [d.topk(k + 1, largest=False).values[:, -1] for _, d in _parts(places, places)]
+    return torch.cat(nearest)
 
 
-@dataclass(frozen=True)
-class Manifold:
-    """How the sets of real and synthesised poses cover each other, an outcome a pose.
+def manifold(real, fake, k: int = 5) -> dict[str, np.ndarray]:
+    """How the sets of real and synthesised poses cover each other.
 
     Each pose has a ball that reaches to its k-th nearest neighbour of its own kind.
-    """
-
-    precision: np.ndarray  # (M,) whether a synthesised pose lies in a real one's ball
-    recall: np.ndarray  # (N,) whether a real pose lies in a synthesised one's ball
-    density: np.ndarray  # (M,) in how many real ones' balls a synthesised pose lies, over k
-    coverage: np.ndarray  # (N,) whether a synthesised pose lies in the real pose's ball
-
-
-def manifold(real, fake, k: int = 5) -> Manifold:
-    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
     Args:
         real, fake: (N, 17, 3) and (M, 17, 3) poses in heatmap pixels, more than ``k`` of each.
-        k: neighbours to which a ball reaches.
+    Returns:
+        ``precision`` (M,) and ``recall`` (N,), whether a pose lies in a ball of the other kind
+        (Kynkäänniemi et al. 2019); ``density`` (M,), in how many real ones' balls a synthesised
+        pose lies, over k, and ``coverage`` (N,), whether one lies in the real pose's ball (Naeem
+        et al. 2020).
     Raises:
         ValueError: there are too few poses of a kind.
     """
@@ -180,17 +164,21 @@ def manifold(real, fake, k: int = 5) -> Manifold:
         raise ValueError(f"balls of {k} neighbours need more than {k} poses of each kind")
     real, fake = _locations(real), _locations(fake)
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
-    precision, density = [], []
-    recall = torch.zeros(len(real_radii), dtype=torch.bool, device=real.device)
+    number = torch.empty_like(fake_radii)  # of real balls that hold a synthesised pose
+    recall = torch.zeros_like(real_radii, dtype=torch.bool)
     coverage = recall.clone()
     for part, distances in _parts(fake, real):  # (R, N)
         inside = distances <= real_radii
-        precision.append(inside.any(dim=1))
-        density.append(inside.sum(dim=1) / k)
+        number[part] = inside.sum(dim=1).float()
         coverage |= inside.any(dim=0)
         recall |= (distances <= fake_radii[part, None]).any(dim=0)
-    found = torch.cat(precision), recall, torch.cat(density), coverage
-    return Manifold(*(outcomes.double().cpu().numpy() for outcomes in found))
+    found = {
+        "precision": number > 0,
+        "recall": recall,
+        "density": number / k,
+        "coverage": coverage,
+    }
+    return {name: outcomes.double().cpu().numpy() for name, outcomes in found.items()}
 
 
 def pose_distances(a, b) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""Small networks that judge poses, each trained here on training data only.
+"""Small networks that judge poses, each trained on training data only.
 
 - :class:`PoseCoder`, an autoencoder, whose code is the space of the Fréchet distance;
 - :class:`Matcher`, which tells which caption belongs to which pose; there are several, each
   trained without a part of the pairs, so that none need judge a pose that it has learned;
 - :class:`ActivityClassifier`, for data that name what people do (the sample data).
 
-Each takes seconds to train and is kept in ``data/judges/``, by the data that it has seen.
+Training one takes seconds. It is kept in ``data/judges/``, named by its code and data.
 """
 
 import hashlib
@@ -25,12 +25,13 @@ from lib.data.skeleton import CENTRE, NAMES, SIZE
 from lib.models.tables import TEXT
 from lib.training.progress import passing
 
+NUMBERS = 3 * len(NAMES)  # of a pose
 CODE = 32  # numbers that stand for a pose in the Fréchet distance
 JOINT = 64  # length of what captions and poses are compared by
 HIDDEN = 256
 BATCH = 256
-STEPS = 1_500  # of each training
-PARTS = 5  # of the training pairs; as many matchers, each trained without one of them
+STEPS = 1_500  # of each training run
+PARTS = 5  # of the training pairs, and as many matchers, each trained without one part
 
 
 def features(poses: torch.Tensor) -> torch.Tensor:
@@ -55,8 +56,7 @@ class PoseCoder(nn.Module):
 
     def __init__(self):
         super().__init__()
-        size = 3 * len(NAMES)
-        self.encode, self.decode = _layers(size, CODE), _layers(CODE, size)
+        self.encode, self.decode = _layers(NUMBERS, CODE), _layers(CODE, NUMBERS)
 
     def forward(self, poses: torch.Tensor) -> torch.Tensor:
         """(N, 17, 3) to codes (N, 32)."""
@@ -76,7 +76,7 @@ class Matcher(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.pose = _layers(3 * len(NAMES), JOINT, dropout=0.2)
+        self.pose = _layers(NUMBERS, JOINT, dropout=0.2)
         self.caption = _layers(TEXT, JOINT, dropout=0.2)
         self.sharpness = nn.Parameter(torch.tensor(2.0))
 
@@ -100,7 +100,7 @@ class ActivityClassifier(nn.Module):
 
     def __init__(self, activities: int):
         super().__init__()
-        self.score = _layers(3 * len(NAMES), activities, dropout=0.2)
+        self.score = _layers(NUMBERS, activities, dropout=0.2)
 
     def forward(self, poses: torch.Tensor) -> torch.Tensor:
         """(N, 17, 3) to the most likely activity (N,)."""
@@ -124,20 +124,6 @@ def _fit(network: nn.Module, number: int, loss: Callable) -> None:
         falling.step()
 
 
-def _kept(network: nn.Module, data_id: str, fit: Callable[[], None]) -> nn.Module:
-    """The network as it was trained before on the same data by the same code, or trained now."""
-    code = inspect.getsource(sys.modules[__name__]) + data_id
-    name = f"{type(network).__name__}-{hashlib.sha256(code.encode()).hexdigest()[:10]}"
-    path = paths.DATA / "judges" / f"{name}.safetensors"
-    try:
-        network.load_state_dict(load_file(path))
-    except Exception:  # not there, or cut off: it is made again
-        fit()
-        with paths.replacing(path) as new:
-            save_file(network.state_dict(), new)
-    return network.eval().requires_grad_(False)
-
-
 def _new(kind: Callable[[], nn.Module]) -> nn.Module:
     """A network with weights that do not depend on what was drawn before."""
     with torch.random.fork_rng(devices=[]):
@@ -151,14 +137,36 @@ def _seen(poses: torch.Tensor, source: torch.Generator) -> torch.Tensor:
     return torch.cat([poses[..., :2].round().clamp(0, SIZE - 1), poses[..., 2:]], dim=2)
 
 
-def pose_coder(dataset: Dataset) -> PoseCoder:
-    """Trained on the training poses."""
-    poses, network = dataset.train.poses, _new(PoseCoder)
+def _kept(kind: Callable, data_id: str, number: int, draw: Callable, seed: int = 0) -> nn.Module:
+    """A network as the same code trained it on the same data before, or trained now.
+
+    ``draw`` turns rows (B,) of ``number`` and a generator into poses and whatever else the loss
+    takes; without any row the network stays as it began. ``seed`` is that of the dropout.
+    """
+    network, code = _new(kind), inspect.getsource(sys.modules[__name__]) + data_id
 
     def loss(rows: torch.Tensor, source: torch.Generator) -> torch.Tensor:
-        return network.loss(_seen(poses[rows], source))
+        poses, *more = draw(rows, source)
+        return network.loss(_seen(poses, source), *more)
 
-    return _kept(network, dataset.poses_id, lambda: _fit(network, len(poses), loss))
+    name = f"{type(network).__name__}-{hashlib.sha256(code.encode()).hexdigest()[:10]}"
+    path = paths.DATA / "judges" / f"{name}.safetensors"
+    try:
+        network.load_state_dict(load_file(path))
+    except Exception:  # missing or damaged
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            if number:
+                _fit(network, number, loss)
+        with paths.replacing(path) as new:
+            save_file(network.state_dict(), new)
+    return network.eval().requires_grad_(False)
+
+
+def pose_coder(dataset: Dataset) -> PoseCoder:
+    """Trained on the training poses."""
+    poses = dataset.train.poses
+    return _kept(PoseCoder, dataset.poses_id, len(poses), lambda rows, _: [poses[rows]])
 
 
 def parts(dataset: Dataset) -> torch.Tensor:
@@ -168,40 +176,29 @@ def parts(dataset: Dataset) -> torch.Tensor:
 
 
 def matcher(dataset: Dataset, without: int) -> Matcher:
-    """Trained on the training pairs but for those of a part, with a random one of each pose's
-    captions; where there are no others, it stays as it began.
+    """Trained on the training pairs outside of one of the :func:`parts`, with a random one of
+    each pose's captions; without such pairs it stays as it began."""
+    train, known = dataset.train, (parts(dataset) != without).nonzero()[:, 0]
 
-    Args:
-        without: the part, as :func:`parts` numbers them.
-    """
-    train, network = dataset.train, _new(Matcher)
-    seen = (parts(dataset) != without).nonzero()[:, 0]  # pairs
-
-    def loss(rows: torch.Tensor, source: torch.Generator) -> torch.Tensor:
-        pairs = seen[rows]
+    def draw(rows: torch.Tensor, source: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        pairs = known[rows]
         own = train.draw_captions(pairs, source)
-        return network.loss(_seen(train.poses[train.pair_pose[pairs]], source), train.vectors[own])
+        return train.poses[train.pair_pose[pairs]], train.vectors[own]
 
-    fit = lambda: len(seen) and _fit(network, len(seen), loss)  # noqa: E731
-    with torch.random.fork_rng(devices=[]):  # dropout
-        torch.default_generator.manual_seed(1)
-        return _kept(network, f"{dataset.pairs_id} without {without}", fit)
+    return _kept(Matcher, f"{dataset.pairs_id} without {without}", len(known), draw, seed=1)
 
 
 def activity_classifier(dataset: Dataset) -> ActivityClassifier | None:
     """Trained on the training poses whose activity is known; None where the data name none."""
     names = dataset.meta.get("activities") or []
-    activity = torch.as_tensor(dataset.train.activity).long()
+    poses, activity = dataset.train.poses, torch.as_tensor(dataset.train.activity).long()
     known = (activity >= 0).nonzero()[:, 0]
     if not len(names) or not len(known):
         return None
-    network = _new(lambda: ActivityClassifier(len(names)))
-    data_id = f"{dataset.poses_id} {names} {activity.tolist()}"  # poses may get other activities
-
-    def loss(rows: torch.Tensor, source: torch.Generator) -> torch.Tensor:
-        chosen = known[rows]
-        return network.loss(_seen(dataset.train.poses[chosen], source), activity[chosen])
-
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(2)
-        return _kept(network, data_id, lambda: _fit(network, len(known), loss))
+    return _kept(
+        lambda: ActivityClassifier(len(names)),
+        f"{dataset.poses_id} {names} {activity.tolist()}",  # poses may get other activities
+        len(known),
+        lambda rows, _: (poses[known[rows]], activity[known[rows]]),
+        seed=2,
+    )

@@ -1,12 +1,10 @@
-"""Numbers with the interval in which they probably lie."""
+"""Estimates with their intervals, and how much independent information a series holds."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
+from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
@@ -15,22 +13,22 @@ CELLS = 4_000_000  # numbers drawn at a time: bounds the memory
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its 95 % interval; without one (``nan``) where none can be given."""
+    """A value and its 95 % interval, whose ends are ``nan`` where none can be given."""
 
     value: float
     low: float = float("nan")
     high: float = float("nan")
 
     def __format__(self, spec: str) -> str:
-        """The value, and the interval in brackets, both in the format of a number."""
+        """The value and, in brackets, the interval, each in the format of a number."""
         text = format(self.value, spec)
         if np.isnan(self.low):
             return text
         return f"{text} [{format(self.low, spec)}, {format(self.high, spec)}]"
 
     def beside(self, other: "Estimate") -> int:
-        """1 where the whole interval lies above that of the other, -1 where it lies below, and 0
-        where the two overlap or there is none."""
+        """1 where the whole interval lies above the other, -1 where it lies below, and 0 where
+        the two overlap or one of them is missing."""
         return int(self.low > other.high) - int(self.high < other.low)
 
 
@@ -41,11 +39,9 @@ def bootstrap(*outcomes: np.ndarray, seed: int = 0) -> Estimate:
     Outcomes are resampled, not poses: a pose drawn twice would be its own nearest neighbour.
 
     Args:
-        outcomes: (N,) each; of two, the second is divided by the first, pose by pose together.
+        outcomes: (N,) each; the second, if any, is divided by the first and resampled with it.
         seed: of the resampling.
     """
-
-    from scipy import stats  # which a machine that only trains need not have
 
     def statistic(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
         means = [sample.mean(axis=axis) for sample in samples]
@@ -65,8 +61,8 @@ def bootstrap(*outcomes: np.ndarray, seed: int = 0) -> Estimate:
         batch=max(1, CELLS // len(outcomes[0])),
         confidence_level=CONFIDENCE,
         rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Estimate(value, float(found.low), float(found.high))
+    )
+    return Estimate(value, *map(float, found.confidence_interval))
 
 
 def wilson(successes: int, number: int) -> Estimate:
@@ -75,30 +71,36 @@ def wilson(successes: int, number: int) -> Estimate:
     Raises:
         ValueError: there is nothing to take a share of.
     """
-    from scipy import stats
-
     if number < 1:
         raise ValueError("the interval of a share of nothing is asked for")
-    found = stats.binomtest(int(successes), number).proportion_ci(CONFIDENCE, method="wilson")
-    return Estimate(successes / number, float(found.low), float(found.high))
+    ends = stats.binomtest(int(successes), number).proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(successes / number, *map(float, ends))
 
 
-def mean_of_runs(values: "pd.Series") -> Estimate:
-    """The mean of independent runs, as of several seeds, with Student's t-interval; of fewer than
-    two runs there is none. Missing values do not count."""
-    from scipy import stats
-
-    known = np.asarray(values.dropna(), dtype=float)
+def mean_of_runs(values: pd.Series) -> Estimate:
+    """The mean over independent runs, such as several seeds, with Student's t-interval, which
+    takes two runs. Missing values do not count."""
+    known = values.dropna().to_numpy(float)
     if len(known) < 2:
         return Estimate(float(known.mean()) if len(known) else float("nan"))
-    found = stats.ttest_1samp(known, 0.0).confidence_interval(CONFIDENCE)
-    return Estimate(float(known.mean()), float(found.low), float(found.high))
+    ends = stats.ttest_1samp(known, 0.0).confidence_interval(CONFIDENCE)
+    return Estimate(float(known.mean()), *map(float, ends))
 
 
-def interval(values: "pd.Series") -> "pd.Series":
-    """:func:`mean_of_runs` as a series with ``mean``, ``low``, ``high`` and ``n``, for pandas:
+def interval(values: pd.Series) -> pd.Series:
+    """:func:`mean_of_runs` as ``mean``, ``low``, ``high`` and ``n``, for a ``groupby`` of pandas:
     ``table(name).groupby("lambda_")["accuracy"].apply(interval).unstack()``."""
-    import pandas as pd
-
     e = mean_of_runs(values)
     return pd.Series({"mean": e.value, "low": e.low, "high": e.high, "n": values.count()})
+
+
+def effective_size(series: np.ndarray) -> float:
+    """How many independent values tell as much about a mean as a series (n,) of correlated ones.
+
+    n (1 - r) / (1 + r), where r is the lag-1 autocorrelation of the residuals of a straight line,
+    at least 0 (Bayley and Hammersley 1946). Of a short series r comes out somewhat too low.
+    """
+    places = np.arange(len(series))
+    rest = series - np.polynomial.Polynomial.fit(places, series, 1)(places)
+    r = max(0.0, float(rest[1:] @ rest[:-1] / max(rest @ rest, np.finfo(float).tiny)))
+    return len(series) * (1 - r) / (1 + r)

@@ -1,4 +1,5 @@
 """Every figure of the book; a notebook imports this and shows the figure as a cell's value."""
+# ruff: noqa: F401
 
 from lib.figures.curves import (
     distance_histograms,
@@ -16,18 +17,3 @@ from lib.figures.poses import (
     pose_grid,
     pose_sheet,
 )
-
-__all__ = [
-    "annotated_image",
-    "caption_grid",
-    "caption_interpolation",
-    "compare_grids",
-    "distance_histograms",
-    "loss_curves",
-    "noise_interpolation",
-    "norms",
-    "pose_grid",
-    "pose_sheet",
-    "preferences",
-    "retrieval_histogram",
-]

@@ -9,17 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from lib.figures.page import (
-    AVERAGES,
-    BLUE,
-    FONT,
-    ORANGE,
-    PALE,
-    RED,
-    STYLE,
-    WIDTH,
-    Page,
-)
+from lib.evaluation.statistics import Estimate
+from lib.figures.page import BLUE, FONT, ORANGE, PALE, RED, STYLE, WIDTH, Page
+
+AVERAGES = 200  # points of the line that averages a long training curve
 
 
 def _curve(metrics: Sequence[Mapping], key: str) -> np.ndarray:
@@ -180,29 +173,20 @@ def norms(h_norms: np.ndarray, scaled: np.ndarray, z_norms: np.ndarray) -> Figur
 
 @STYLE
 def preferences(
-    captions: Sequence[str],
-    shares: Sequence[float],
-    intervals: Sequence[tuple[float, float]],
-    overall: float,
-    interval: tuple[float, float],
-    title: str = "",
+    captions: Sequence[str], shares: Sequence[Estimate], overall: Estimate, title: str = ""
 ) -> Figure:
-    """Share of subjects that preferred the synthesised pose, question by question (thesis 4.4.3).
-
-    Args:
-        captions: of the n questions.
-        shares, intervals: n fractions and their intervals.
-        overall, interval: fraction of all answers, and its interval: a line in a band.
-        title: above the axes.
-    """
+    """Share of subjects that preferred the synthesised pose, question by question (thesis 4.4.3);
+    ``overall``, that of all answers, is a line in a band."""
     fig = Page(WIDTH, 1.1 + 0.24 * len(captions), layout="constrained")
     ax = fig.subplots()
-    places, ends = np.arange(1, len(captions) + 1), np.transpose(intervals)  # (n,), (2, n)
-    ax.axvspan(*interval, color=ORANGE, alpha=0.2, lw=0)
-    ax.axvline(overall, color=ORANGE, lw=1.5, label=f"all answers ({overall:.0%})")
+    places = np.arange(1, len(captions) + 1)
+    values, low, high = np.transpose([(s.value, s.low, s.high) for s in shares])  # (n,) each
+    ax.axvspan(overall.low, overall.high, color=ORANGE, alpha=0.2, lw=0)
+    label = f"all answers ({overall.value:.0%})"
+    ax.axvline(overall.value, color=ORANGE, lw=1.5, label=label)
     ax.axvline(0.5, color="0.35", lw=1.2, ls="--", label="no preference (50%)")
-    ax.hlines(places, *ends, color=BLUE, lw=1.5)
-    ax.plot(shares, places, "o", color=BLUE, markersize=5, label="a question, 95% interval")
+    ax.hlines(places, low, high, color=BLUE, lw=1.5)
+    ax.plot(values, places, "o", color=BLUE, markersize=5, label="a question, 95% interval")
     short = [textwrap.shorten(caption, 44, placeholder=" …") for caption in captions]
     ax.set_yticks(places, [f"{caption}  {n}" for n, caption in enumerate(short, 1)])
     ax.set(xlim=(-0.02, 1.02), ylim=(len(captions) + 0.6, 0.4), title=title)

@@ -39,27 +39,26 @@ X_AXIS = {
     "spikedash": "solid",
     "spikethickness": 1,
 }
+# Below all, where a narrow screen breaks it into two lines.
+BELOW = {"y": 0, "yanchor": "bottom", "yref": "container", "x": 0.5, "xanchor": "center"}
+LAYOUT = {
+    "template": {},  # plotly's own would paint a background
+    "font": {"size": 13},
+    "hovermode": "x unified",
+    "legend": BELOW | {"orientation": "h", "tracegroupgap": 0},
+    "margin": {"l": 62, "r": 8, "t": 32, "b": 84},
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "xaxis": AXIS | X_AXIS,
+    "yaxis": AXIS | {"domain": (0.54, 1.0)},  # of D, above that of G
+    "yaxis2": AXIS | {"domain": (0.0, 0.46)},
+}
 SCRIPT = "plotly.min.js"
 MIME = "application/vnd.pose.live+json"  # of what moves, in a cell's output
-LEGEND = {  # below all, where a narrow screen breaks it into two lines
-    "orientation": "h",
-    "tracegroupgap": 0,
-    "x": 0.5,
-    "xanchor": "center",
-    "y": 0,
-    "yanchor": "bottom",
-    "yref": "container",
-}
 
 
 @dataclass(frozen=True)
 class Live:
-    """A live figure, as a notebook shows it.
-
-    Args:
-        figure: the image.
-        content: what live.js shows, plain enough for JSON.
-    """
+    """A live figure, as a notebook shows it: an image, and what live.js shows, ready for JSON."""
 
     figure: Page
     content: dict[str, Any]
@@ -75,46 +74,34 @@ class Live:
 
 
 def loss_curves(figure: Page) -> Live:
-    """The curves of :func:`lib.figures.curves.loss_curves`, to zoom and to read values from.
+    """The curves of a figure of :func:`lib.figures.curves.loss_curves`, to zoom and to read values
+    from.
 
     They begin as the image shows them, and have the same points; where the image cuts a wild
     beginning off, zooming out shows it.
-
-    Args:
-        figure: the image, axes of D above those of G.
     """
-    layout = {
-        "template": {},  # plotly's own would paint a background
-        "font": {"size": 13},
-        "hovermode": "x unified",
-        "legend": LEGEND,
-        "margin": {"l": 62, "r": 8, "t": 32, "b": 84},
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "xaxis": AXIS | X_AXIS | {"range": figure.axes[0].get_xlim()},
-    }
-    traces, notes, labelled = [], [], set()
-    for name, axis, bottom, ax in zip("DG", ("y", "y2"), (0.54, 0.0), figure.axes, strict=True):
-        title, height = ax.get_ylabel(), {"domain": (bottom, bottom + 0.46)}
+    plot, notes, labels = go.Figure(layout=LAYOUT), [], set()
+    plot.update_xaxes(range=figure.axes[0].get_xlim())
+    for name, axis, ax in zip("DG", ("y", "y2"), figure.axes, strict=True):
+        title = ax.get_ylabel()
         own = {"title": {"text": title}, "range": ax.get_ylim()}
-        layout[axis.replace("y", "yaxis")] = AXIS | height | own
+        plot.update_layout({axis.replace("y", "yaxis"): own})
         notes += [f"{title}: {note}" for note in ax.get_title(loc="right").splitlines()]
         for line in ax.lines:
             label, (x, y) = line.get_label(), line.get_xydata().T.astype("float32")
             dots = line.get_marker() == "o" and len(x) < 100
             look = {"mode": "lines+markers" if dots else "lines", "marker": {"size": 4}}
             look |= {"line": LINES[label], "hovertemplate": f"{name} %{{y:.4g}}"}
-            legend = {"name": label, "legendgroup": label, "showlegend": label not in labelled}
-            traces.append(go.Scatter(x=x, y=y, yaxis=axis, **look, **legend))
-            labelled.add(label)
-    plot = json.loads(go.Figure(traces, layout).to_json())
-    return Live(figure, {"plot": plot, "notes": notes})
+            look |= {"name": label, "legendgroup": label, "showlegend": label not in labels}
+            plot.add_scatter(x=x, y=y, yaxis=axis, **look)
+            labels.add(label)
+    return Live(figure, {"plot": json.loads(plot.to_json()), "notes": notes})
 
 
 def interpolation_slider(
     figure: Page, heatmaps: torch.Tensor, ends: Sequence[tuple[str, str]]
 ) -> Live:
-    """Poses that a slider moves from one end to the other, with a choice of ends where there are
-    several.
+    """Poses that a slider moves from one end to the other, with a choice of ends.
 
     Args:
         figure: the image.
@@ -129,15 +116,8 @@ def interpolation_slider(
 
 
 def gallery(figure: Page, captions: Sequence[str], real: torch.Tensor, fakes: torch.Tensor) -> Live:
-    """A choice of captions: the real pose of the one chosen, and synthesised ones next to it.
-
-    Args:
-        figure: the image.
-        captions: n of them.
-        real: heatmaps (n, 17, 64, 64).
-        fakes: heatmaps (rows, n, 17, 64, 64), as
-            :func:`lib.models.synthesis.caption_grid` gives them.
-    """
+    """A choice of n captions, each with its real pose, (n, 17, 64, 64), and synthesised ones,
+    (rows, n, 17, 64, 64) as :func:`lib.models.synthesis.caption_grid` gives them."""
     columns = zip(captions, keypoints(real), keypoints(fakes.transpose(0, 1)), strict=True)
     choices = [
         {"name": " ".join(caption.split()), "real": pose, "frames": [column]}

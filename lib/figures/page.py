@@ -17,10 +17,7 @@ from lib.data.skeleton import NAMES
 
 WIDTH = 8.0  # of a figure; the book shows it 700 to 1000 screen pixels wide
 DPI = 144  # 1152 pixels: sharp on most screens, and a grid is 0.5 to 1 MB
-GAP = 0.04  # between neighbouring poses
 FONT = 9.5  # points
-LINE, LETTER = FONT * 1.3 / 72, FONT * 0.54 / 72  # height of a line, usual width of a letter
-AVERAGES = 200  # points of the line that averages a long training curve
 
 BLUE, ORANGE, _, RED = sns.color_palette("colorblind", 4)
 PALE = sns.light_palette(BLUE, 10)[4]  # noise behind a line

@@ -16,38 +16,21 @@ from matplotlib.patches import Rectangle
 
 from lib.data.heatmaps import decode
 from lib.data.skeleton import EDGES, NAMES, SIZE
-from lib.figures.page import (
-    BLUE,
-    COLOURS,
-    DPI,
-    FONT,
-    GAP,
-    LETTER,
-    LINE,
-    RED,
-    SIDES,
-    STYLE,
-    WIDTH,
-    Page,
-    side,
-)
+from lib.figures.page import BLUE, COLOURS, DPI, FONT, RED, SIDES, STYLE, WIDTH, Page, side
+
+GAP = 0.04  # between neighbouring poses
+LINE, LETTER = FONT * 1.3 / 72, FONT * 0.54 / 72  # height of a line, usual width of a letter
 
 
 def heatmap_image(heatmaps: torch.Tensor) -> np.ndarray:
-    """One image (64, 64, 3), RGB in [0, 1], of heatmaps (17, 64, 64), as in Figure 2.
-
-    Each channel has its colour, brighter where it is higher; where several overlap, the brightest
-    counts.
-    """
+    """One image (64, 64, 3), RGB in [0, 1], of heatmaps (17, 64, 64), as in Figure 2: each channel
+    has its colour, brighter where it is higher, and where several overlap, the brightest counts."""
     values = torch.as_tensor(heatmaps).detach().cpu().float().clamp(0, 1).numpy()
     return (values[..., None] * COLOURS[:, None, None]).max(axis=0)
 
 
 def draw_pose(ax: Axes, heatmaps: torch.Tensor, skeleton: bool = True) -> None:
-    """Draws heatmaps (17, 64, 64) and over them the skeleton decoded from them (Figure 2).
-
-    An edge is drawn where both of its keypoints exist.
-    """
+    """Draws heatmaps (17, 64, 64) and over them the edges whose two keypoints exist (Figure 2)."""
     ax.imshow(heatmap_image(heatmaps), interpolation="bilinear")
     ax.set(xticks=[], yticks=[], xlim=(-0.5, SIZE - 0.5), ylim=(SIZE - 0.5, -0.5))
     if skeleton:
@@ -78,11 +61,14 @@ def _above(ax: Axes, text: str, where: str = "center") -> None:
     ax.annotate(text, (x, 1), (0, 3), linespacing=1.15, **place)
 
 
-def _pose_rows(rows: Sequence, above: Sequence[float], left: float = 0.0) -> tuple[Page, list]:
+def _pose_rows(
+    rows: Sequence, above: Sequence[float], source: str, left: float = 0.0
+) -> tuple[Page, list]:
     """A figure of rows of poses close together, and its axes row by row.
 
     ``rows``: for each row its heatmaps (n, 17, 64, 64), the longest fills the width. ``above``:
-    free height above each row. ``left``: free width to the left of the rows.
+    free height above each row. ``source``: which networks made the poses, a line below. ``left``:
+    free width to the left of the rows.
     """
     columns = max(map(len, rows))
     step = min((WIDTH - left + GAP) / columns, WIDTH / 3)
@@ -93,6 +79,10 @@ def _pose_rows(rows: Sequence, above: Sequence[float], left: float = 0.0) -> tup
         axes.append([fig.place(left + j * step, top, *[step - GAP] * 2) for j in range(len(row))])
         for ax, heatmaps in zip(axes[-1], row, strict=True):
             draw_pose(ax, heatmaps)
+    if source:
+        (across, down), size = fig.get_size_inches(), FONT - 1.5
+        text = _wrap(source, across * FONT / size)
+        fig.text(0, -0.05 / down, text, color="0.45", fontsize=size, va="top")
     return fig, axes
 
 
@@ -108,29 +98,16 @@ def pose_grid(
     source: str = "",
 ) -> Figure:
     """Poses (n, 17, 64, 64) side by side, a title above each where given (Figures 4, 6, 9, 13);
-    ``source``, a line below, says which networks made them.
-
-    A single pose is drawn large, with a key of the colours (Figure 2).
-    """
+    a single pose is large, with a key of the colours (Figure 2)."""
     if len(heatmaps) == 1:
         return _pose_with_key(heatmaps[0], titles[0] if titles else "")
     columns = min(columns, len(heatmaps))
     rows = _split(heatmaps, columns)
     wrapped = [_wrap(title, WIDTH / columns - 0.08) for title in titles or []]
-    fig, axes = _pose_rows(
-        rows, [_room(row) for row in _split(wrapped, columns)] or [0] * len(rows)
-    )
+    above = [_room(row) for row in _split(wrapped, columns)] or [0] * len(rows)
+    fig, axes = _pose_rows(rows, above, source)
     for ax, title in zip(sum(axes, []), wrapped, strict=False):
         _above(ax, title)
-    return _signed(fig, source)
-
-
-def _signed(fig: Page, source: str) -> Page:
-    """Writes below a figure which networks made its poses."""
-    if source:
-        (across, down), size = fig.get_size_inches(), FONT - 1.5
-        text = _wrap(source, across * FONT / size)
-        fig.text(0, -0.05 / down, text, color="0.45", fontsize=size, va="top")
     return fig
 
 
@@ -155,22 +132,20 @@ def _pose_with_key(heatmaps: torch.Tensor, title: str) -> Figure:
 def compare_grids(grids: Mapping[str, torch.Tensor], columns: int = 6, source: str = "") -> Figure:
     """Grids of poses (n, 17, 64, 64) below each other, each under its title (Figure 7)."""
     parts = {title: _split(heatmaps, columns) for title, heatmaps in grids.items()}
-    above = [
-        0.0 if i else _room([title]) + 0.06
-        for title, rows in parts.items()
-        for i in range(len(rows))
-    ]
-    fig, axes = _pose_rows(sum(parts.values(), []), above)
+    above, first = [], {}  # the row that each title stands above
     for title, rows in parts.items():
-        _above(axes[0][0], title, "left")
-        del axes[: len(rows)]
-    return _signed(fig, source)
+        first[title] = len(above)
+        above += [_room([title]) + 0.06, *[0.0] * (len(rows) - 1)]
+    fig, axes = _pose_rows(sum(parts.values(), []), above, source)
+    for title, row in first.items():
+        _above(axes[row][0], title, "left")
+    return fig
 
 
 @STYLE
 def pose_sheet(heatmaps: torch.Tensor, columns: int, pixels: int) -> Figure:
-    """Poses (n, 17, 64, 64) edge to edge, row by row, each ``pixels`` wide: one picture for the
-    questionnaire, which cuts it into tiles."""
+    """Poses (n, 17, 64, 64) edge to edge, row by row, each ``pixels`` wide: the questionnaire cuts
+    this picture into tiles."""
     side, rows = pixels / DPI, -(-len(heatmaps) // columns)
     fig = Page(columns * side, rows * side)
     for i, heatmap in enumerate(heatmaps):
@@ -189,12 +164,12 @@ def caption_grid(
     left = 0.24
     wrapped = [_wrap(caption, (WIDTH - left) / len(captions) - 0.08) for caption in captions]
     above = [_room(wrapped), 0.08, *[0.0] * (len(fakes) - 1)]
-    fig, axes = _pose_rows([real, *fakes], above, left)
+    fig, axes = _pose_rows([real, *fakes], above, source, left)
     for ax, caption in zip(axes[0], wrapped, strict=True):
         _above(ax, caption)
     for i, row in enumerate(axes):
         row[0].set_ylabel("synthesised" if i else "real", labelpad=3)
-    return _signed(fig, source)
+    return fig
 
 
 @STYLE
@@ -203,10 +178,10 @@ def noise_interpolation(
 ) -> Figure:
     """Rows of poses (rows, n, 17, 64, 64), each under its caption (Figure 19)."""
     wrapped = [_wrap(caption, WIDTH) for caption in captions]
-    fig, axes = _pose_rows(heatmaps, [_room([text]) + 0.04 for text in wrapped])
+    fig, axes = _pose_rows(heatmaps, [_room([text]) + 0.04 for text in wrapped], source)
     for row, caption in zip(axes, wrapped, strict=True):
         _above(row[0], caption, "left")
-    return _signed(fig, source)
+    return fig
 
 
 @STYLE
@@ -215,11 +190,11 @@ def caption_interpolation(
 ) -> Figure:
     """Rows of poses (rows, n, 17, 64, 64), a caption above either end (Figure 20)."""
     wrapped = [[_wrap(caption, WIDTH / 2 - 0.2) for caption in pair] for pair in pairs]
-    fig, axes = _pose_rows(heatmaps, [_room(pair) + 0.04 for pair in wrapped])
+    fig, axes = _pose_rows(heatmaps, [_room(pair) + 0.04 for pair in wrapped], source)
     for row, pair in zip(axes, wrapped, strict=True):
         _above(row[0], pair[0], "left")
         _above(row[-1], pair[1], "right")
-    return _signed(fig, source)
+    return fig
 
 
 @STYLE
@@ -230,13 +205,12 @@ def annotated_image(
     captions: Sequence[str],
     photo: np.ndarray | None = None,
 ) -> Figure:
-    """A person's box and labelled keypoints in the image, captions next to it (Figure 1).
+    """A person's box and labelled keypoints in the image, its captions next to it (Figure 1).
 
     Args:
         keypoints: (17, 3) image pixels x, y and COCO visibility.
         box: x, y, width, height, image pixels.
         size: width and height of the image, pixels.
-        captions: of the image.
         photo: (height, width, 3); without it the canvas is empty and the skeleton is sketched.
     """
     scale = min(0.6 * WIDTH / size[0], 4.5 / size[1])  # inches per pixel

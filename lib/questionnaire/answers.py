@@ -1,5 +1,5 @@
 """What answers to the questionnaire say (thesis 4.4.3): shares, how sure they are, and how far
-the subjects agree."""
+subjects agree."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.evaluation.statistics import wilson
+from lib.evaluation.statistics import Estimate, wilson
+from lib.figures.tables import Table
 
 HOW = (
     "`python -m lib questionnaire make` writes the page, data/questionnaire/questionnaire.html. "
@@ -23,7 +24,7 @@ def fleiss_kappa(counts: np.ndarray) -> float | None:
     Args:
         counts: (items, categories) raters who chose a category; as many raters for each item.
     Returns:
-        Kappa, or None where it is not defined: with less than two raters, and, as 0 / 0, where
+        Kappa, or None where it is not defined: with fewer than two raters, and, as 0 / 0, where
         all answers are of one category.
     Raises:
         ValueError: the items have different numbers of raters.
@@ -54,19 +55,15 @@ class Results:
         return self.preferred.shape[1]
 
     @property
-    def share(self) -> float:
-        """Of all answers, those that preferred the synthesised pose."""
-        return float(self.preferred.mean())
+    def overall(self) -> Estimate:
+        """The share of answers that preferred the synthesised pose, with Wilson's interval, as if
+        all answers were independent."""
+        return wilson(self.preferred.sum(), self.preferred.size)
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of ``share``, each answer counted as independent."""
-        return _ends(self.preferred)
-
-    @property
-    def intervals(self) -> list[tuple[float, float]]:
-        """Wilson's 95 % interval of each question's share."""
-        return [_ends(row) for row in self.preferred]
+    def each(self) -> list[Estimate]:
+        """The same of each question."""
+        return [wilson(row.sum(), row.size) for row in self.preferred]
 
     @property
     def kappa(self) -> float | None:
@@ -91,38 +88,35 @@ class Results:
         """What the answers show, in a few sentences."""
         if not self.subjects:
             return "No answers have been collected, and nothing in this book rests on one."
-        low, high = self.interval
-        finding = ": the subjects prefer the real poses"
-        if low > 0.5:
+        share, kind, finding = self.overall, "", ": the subjects prefer the real poses"
+        if share.low > 0.5:
             finding = ": the subjects prefer the synthesised poses"
-        elif high >= 0.5:
+        elif share.high >= 0.5:
             finding = ": neither kind is preferred beyond chance"
         if self.test:  # a script prefers nothing
-            finding = ""
-        kind = "TEST DATA, answered by a script and by nobody: " if self.test else ""
+            kind, finding = "TEST DATA, answered by a script and by nobody: ", ""
         number = "1 subject" if self.subjects == 1 else f"{self.subjects} subjects"
         return (
-            f"{kind}{self.share:.1%} of {self.preferred.size:,} answers of {number} preferred the "
-            f"pose synthesised by {self.run} (95% interval {low:.1%} to {high:.1%}){finding}. "
-            f"{self.agreement}"
+            f"{kind}{share.value:.1%} of {self.preferred.size:,} answers of {number} preferred the "
+            f"pose synthesised by {self.run} (95% interval {share.low:.1%} to {share.high:.1%})"
+            f"{finding}. {self.agreement}"
         )
 
     def summary(self) -> dict[str, object]:
         """The numbers alone."""
 
-        def count(chosen: np.ndarray) -> dict[str, float | int]:
-            low, high = _ends(chosen)
-            share = {"share": float(chosen.mean()), "low": low, "high": high}
-            return {"answers": chosen.size, "synthesised": int(chosen.sum())} | share
+        def count(chosen: np.ndarray, share: Estimate) -> dict[str, float | int]:
+            number = {"answers": chosen.size, "synthesised": int(chosen.sum())}
+            return number | {"share": share.value, "low": share.low, "high": share.high}
 
-        each = zip(self.captions, self.preferred, strict=True) if self.subjects else ()
+        each = zip(self.captions, self.preferred, self.each, strict=True) if self.subjects else ()
         return {
             "test": self.test,
             "run": self.run,
             "subjects": self.subjects,
-            "overall": count(self.preferred) if self.subjects else None,
-            "kappa": self.kappa if self.subjects else None,
-            "questions": [{"caption": caption} | count(row) for caption, row in each],
+            "overall": count(self.preferred, self.overall) if self.subjects else None,
+            "kappa": self.kappa,
+            "questions": [{"caption": caption} | count(*counted) for caption, *counted in each],
         }
 
     def _repr_markdown_(self) -> str:
@@ -132,15 +126,14 @@ class Results:
         """The verdict and a table, Markdown that reads well as it is; or how to begin."""
         if not self.subjects:
             return f"**{self.verdict}** {HOW}"
-        whole = (("", "all", self.share, self.interval),)
-        parts = zip(self.captions, self.preferred.mean(axis=1), self.intervals, strict=True)
-        rows = [(str(n), _escaped(c), s, i) for n, (c, s, i) in enumerate(parts, 1)]
-        lines = [
-            f"| {n:>2} | {share:>11.0%} | {f'{low:.0%} to {high:.0%}':>12} | {caption} |"
-            for n, caption, share, (low, high) in [*rows, *whole]
+        captions = [*(re.sub(r"([\\`*_\[\]<>$])", r"\\\1", c) for c in self.captions), "all"]
+        numbers = [*map(str, range(1, len(captions))), ""]
+        rows = [
+            [n, f"{share.value:.0%}", f"{share.low:.0%} to {share.high:.0%}", caption]
+            for n, share, caption in zip(numbers, [*self.each, self.overall], captions, strict=True)
         ]
-        head = "|    | synthesised | 95% interval | caption |\n|---:|---:|---:|---|\n"
-        return f"{self.verdict}\n\n{head}" + "\n".join(lines)
+        table = Table(["", "synthesised", "95% interval", "caption"], rows)
+        return f"{self.verdict}\n\n{table._repr_markdown_()}"
 
     def figure(self):
         """The shares with their intervals (:func:`lib.figures.curves.preferences`), or None."""
@@ -149,15 +142,4 @@ class Results:
         from lib.figures import preferences
 
         title = "TEST DATA, answered by a script" if self.test else ""
-        shares = self.preferred.mean(axis=1)
-        return preferences(self.captions, shares, self.intervals, self.share, self.interval, title)
-
-
-def _ends(chosen: np.ndarray) -> tuple[float, float]:
-    estimate = wilson(int(chosen.sum()), chosen.size)
-    return estimate.low, estimate.high
-
-
-def _escaped(caption: str) -> str:
-    """A caption that Markdown leaves as it is."""
-    return re.sub(r"([\\`*_\[\]<>|$])", r"\\\1", caption)
+        return preferences(self.captions, self.each, self.overall, title)

@@ -1,7 +1,7 @@
 """The questionnaire of thesis 4.4.3: which of two heatmaps matches a caption better?
 
 ``make`` writes one HTML page that needs nothing but a browser, and the key to it; ``score`` counts
-the answers that subjects send back. No answer is made up: without any, the result says so.
+the answers that subjects send back. Without any, the result says so.
 """
 
 import base64
@@ -47,10 +47,10 @@ def _distinct(dataset: Dataset, number: int, seed: int) -> tuple[torch.Tensor, t
 
 
 def _sides(G: Generator, number: int, seed: int) -> torch.Tensor:
-    """(number,) the side of the synthesised pose, 0 or 1, as often the one as the other.
+    """(number,) the side of the synthesised pose, 0 or 1, half of them each.
 
-    They follow from the weights too: the seed alone, which is 0 more often than not, would give
-    the key to anyone who has this code.
+    The weights decide, too: the seed alone, usually 0, would give the key to all who have this
+    code.
     """
     digest = hashlib.sha256(str(seed).encode())
     for weight in G.state_dict().values():
@@ -71,11 +71,10 @@ def make(
 
     All poses are tiles of one picture, so that no name, size or order of files tells real from
     synthesised ones. Both are decoded and rendered again, as for the measures of 4.4.2: the grain
-    of a generator's output would tell it at a glance, whatever its pose.
+    of a generator's output would give it away at a glance.
 
     Args:
-        run: a finished run of a conditional model.
-        dataset: the data it was trained on.
+        run: a finished run of a conditional model, trained on ``dataset``.
         folder: where to write; None for data/questionnaire.
         questions: captions, each of them different, from the validation split.
         seed: of the captions, the noise and the sides.
@@ -139,53 +138,51 @@ def collected(folder: Path) -> list[Path]:
     return sorted((folder / "answers").glob("*.json"))
 
 
-def _key(path: Path) -> dict:
-    """The content of a key file.
+def _read(path: Path, types: dict[str, type], what: str, remedy: str) -> list:
+    """The named fields of a JSON file, none of them empty text or of another type.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: the file is not ``what`` it should be; ``remedy`` says how to get one.
     """
     try:
-        key = json.loads(path.read_text(encoding="utf-8"))
-        sides = key["synthesised"]
-        if set(sides) <= set(SIDES) and len(sides) == len(key["captions"]):
-            return {name: key[name] for name in ("questionnaire", "run", "captions", "synthesised")}
-        reason = "its sides do not fit its captions"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = [content[name] for name in types]
+        for value, (name, kind) in zip(found, types.items(), strict=True):
+            if not isinstance(value, kind) or value == "":
+                raise TypeError(f"{name} is {value!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = repr(error)
-    raise InputError(
-        f"{paths.shown(path)} is not the key of a questionnaire ({reason}): `python -m lib "
-        "questionnaire make` with the same run and seed writes it again."
-    )
+        raise InputError(f"{paths.shown(path)} is not {what} ({error!r}): {remedy}.") from None
+    return found
 
 
-def _answers(path: Path, key: dict) -> tuple[str, bool, list[bool]]:
+def _key(path: Path) -> tuple[str, str, list[str], list[str]]:
+    """The page, run, captions and sides of a key file."""
+    what = "the key of a questionnaire"
+    remedy = "`python -m lib questionnaire make` with the same run and seed writes it again"
+    fields = {"questionnaire": str, "run": str, "captions": list, "synthesised": list}
+    page, run, captions, sides = _read(path, fields, what, remedy)
+    if not all(side in SIDES for side in sides) or len(sides) != len(captions):
+        reason = "its sides do not fit its captions"
+        raise InputError(f"{paths.shown(path)} is not {what} ({reason}): {remedy}.")
+    return page, run, captions, sides
+
+
+def _answers(path: Path, page: str, sides: list[str]) -> tuple[str, bool, list[bool]]:
     """The subject of a file, whether it is test data, and whether the synthesised pose was chosen,
     question by question."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        page, subject, test, answers = (
-            content[name] for name in ("questionnaire", "subject", "test", "answers")
-        )
-        if not (isinstance(subject, str) and subject and isinstance(test, bool)):
-            raise ValueError("subject or test is of another type")
-        given = list(map(str, answers))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    fields = {"questionnaire": str, "subject": str, "test": bool, "answers": list}
+    other, subject, test, given = _read(path, fields, "a whole file of answers", "ask for it again")
+    if other != page:
         raise InputError(
-            f"{paths.shown(path)} is not a whole file of answers ({error!r}): ask for it again."
-        ) from None
-    if page != key["questionnaire"]:
-        raise InputError(
-            f"{paths.shown(path)} answers another questionnaire, {page}, than that of the key, "
-            f"{key['questionnaire']}."
+            f"{paths.shown(path)} answers another questionnaire, {other}, than that of the key, "
+            f"{page}."
         )
-    wanted = len(key["captions"])
     number = sum(answer in SIDES for answer in given)
-    if number < wanted or len(given) != wanted:
+    if not number == len(given) == len(sides):
         raise InputError(
-            f"{paths.shown(path)} is not complete: {number} of {wanted} questions are answered."
+            f"{paths.shown(path)} is not complete: {number} of {len(sides)} questions are answered."
         )
-    return subject, test, [a == side for a, side in zip(given, key["synthesised"], strict=True)]
+    return subject, test, [answer == side for answer, side in zip(given, sides, strict=True)]
 
 
 def score(files: Sequence[Path], key: Path) -> Results:
@@ -197,8 +194,8 @@ def score(files: Sequence[Path], key: Path) -> Results:
     """
     if not files:
         return Results([], np.zeros((0, 0), bool))
-    known = _key(key)
-    read = [(path, *_answers(path, known)) for path in files]
+    page, run, captions, sides = _key(key)
+    read = [(path, *_answers(path, page, sides)) for path in files]
     seen: dict[str, Path] = {}
     for path, subject, *_ in read:
         if subject in seen:
@@ -207,21 +204,16 @@ def score(files: Sequence[Path], key: Path) -> Results:
                 f"{subject}: keep one of them."
             )
         seen[subject] = path
-    marks = {test for _, _, test, _ in read}
-    if len(marks) > 1:
-        one = next(path for path, _, test, _ in read if test)
+    tests = [path for path, _, test, _ in read if test]
+    if tests and len(tests) < len(read):
         raise InputError(
-            f"{paths.shown(one)} is test data and others are not: take the test data away."
+            f"{paths.shown(tests[0])} is test data and others are not: take the test data away."
         )
     preferred = np.array([answers for *_, answers in read], bool).T  # (questions, subjects)
-    return Results(known["captions"], preferred, known["run"], True in marks)
+    return Results(captions, preferred, run, bool(tests))
 
 
 def results(folder: Path | None = None) -> Results:
-    """The answers collected in ``folder``, data/questionnaire by default; none is a result too.
-
-    Raises:
-        InputError: as :func:`score`.
-    """
+    """The :func:`score` of the answers in ``folder``, data/questionnaire by default, if any."""
     folder = folder or paths.QUESTIONNAIRE
     return score(collected(folder), folder / "key.json")

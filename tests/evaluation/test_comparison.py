@@ -13,7 +13,6 @@ import torch
 from lib.config import LABELS
 from lib.evaluation import comparison
 from lib.evaluation import measures as metrics
-from lib.evaluation.alignment import Alignment
 from lib.evaluation.comparison import ALIGNMENT, FIDELITY, VARIETY, Comparison, seeds
 from lib.evaluation.measures import Evaluation
 from lib.evaluation.statistics import Estimate, interval
@@ -34,9 +33,10 @@ def measures(value: float = 0.5, n: int = 60, **more: Estimate) -> Evaluation:
     return Evaluation(found, np.zeros(3), np.zeros(3), torch.zeros(n + 1, 1), torch.zeros(n, 1))
 
 
-def fit(value: float, activity: Estimate | None = None) -> Alignment:
-    same = Estimate(value, value - 0.1, value + 0.1)
-    return Alignment(dict.fromkeys((1, 2, 3), same), same, same, activity)
+def fit(value: float, **activity: Estimate) -> dict[str, Estimate]:
+    """What an examiner measures."""
+    names = ("r_precision_1", "r_precision_2", "r_precision_3", "distance_own", "distance_shuffled")
+    return dict.fromkeys(names, Estimate(value, value - 0.1, value + 0.1)) | activity
 
 
 class Models:
@@ -72,12 +72,18 @@ def ends(monkeypatch):
         calls.append((dataset, poses))
         return {"real poses, held out": measures(0.9, 30), "mean pose": measures(0.1, 30)}
 
-    def alignments(dataset):
-        calls.append(dataset)
-        return {"real poses": fit(0.9), "mean pose": fit(0.1)}
+    class Examiner:
+        def __init__(self, dataset):
+            calls.append(dataset)
+
+        def baselines(self):
+            return {"real poses": 0.9, "mean pose": 0.1}
+
+        def measure(self, poses):
+            return fit(poses)
 
     monkeypatch.setattr(metrics, "references", references)
-    monkeypatch.setattr(metrics, "alignments", alignments)
+    monkeypatch.setattr(comparison, "Examiner", Examiner)
     return calls
 
 
@@ -160,7 +166,8 @@ def test_what_was_evaluated_is_read(tmp_path):
     found = Comparison(models)
     assert models.evaluated == []
     assert list(found.models) == ["gan", "conditional_full"]  # others are not trained
-    assert found.sizes == {"gan": 60, "conditional_full": 50}
+    sizes = {name: each["n_fake"].value for name, each in found.models.items()}
+    assert sizes == {"gan": 60, "conditional_full": 50}
     assert found.models["gan"]["accuracy"].value == 0.7
 
 
@@ -197,7 +204,7 @@ def test_the_ends_of_the_scale_are_measured_once_at_the_size_of_the_profile(tmp_
 
 
 def test_alignment_shows_conditional_models_and_answers_without_one(tmp_path, ends):
-    fits = fit(0.4).summary()
+    fits = fit(0.4)
     trained = {"gan": measures(), "conditional_random": measures(**fits)}
     table = Comparison(Models(tmp_path, trained)).alignment()
     assert [row[0] for row in table.rows] == [
@@ -212,7 +219,7 @@ def test_alignment_shows_conditional_models_and_answers_without_one(tmp_path, en
 
 
 def test_alignment_shows_activities_where_any_row_has_them(tmp_path, ends):
-    fits = fit(0.4, activity=Estimate(0.25)).summary()
+    fits = fit(0.4, activity_accuracy=Estimate(0.25))
     table = Comparison(Models(tmp_path, {"conditional_full": measures(**fits)})).alignment()
     assert table.head == ["", *(title for title, _ in ALIGNMENT)]
     assert [row[-1] for row in table.rows] == ["25.0%", "", ""]
@@ -220,7 +227,7 @@ def test_alignment_shows_activities_where_any_row_has_them(tmp_path, ends):
 
 def test_without_any_model_the_tables_show_the_ends_of_the_scale(tmp_path, ends):
     found = Comparison(Models(tmp_path, {}))
-    assert found.models == {} and found.sizes == {}
+    assert found.models == {}
     fidelity = found.unconditional(FIDELITY)
     assert [row[0] for row in fidelity.rows] == ["*real poses, held out*", "*mean pose*"]
     assert [row[0] for row in found.alignment().rows] == ["*real poses*", "*mean pose*"]
@@ -230,7 +237,9 @@ def test_without_any_model_the_tables_show_the_ends_of_the_scale(tmp_path, ends)
 
 
 def test_estimates_are_read_as_they_were_written():
-    written = measures(0.3, 7, frechet=Estimate(math.pi), **fit(1 / 3, Estimate(0.25)).summary())
+    written = measures(
+        0.3, 7, frechet=Estimate(math.pi), **fit(1 / 3, activity_accuracy=Estimate(0.25))
+    )
     read = comparison.read_estimates(json.loads(json.dumps(written.summary())))
     sizes = {"n_real": 8, "n_fake": 7, "n_val": 3}
     assert read.keys() == written.estimates.keys() | sizes.keys()

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from constructed import correlated
 
 from lib import paths
 from lib.evaluation import findings
-from lib.evaluation.statistics import Estimate
+from lib.evaluation.statistics import Estimate, effective_size
 
 
 def result(accuracy=0.6, diversity=1.0, ratio=1.05, size=100) -> SimpleNamespace:
@@ -45,11 +46,27 @@ def losses(values) -> list[dict]:
     return [{"iteration": i, "loss_d": float(value)} for i, value in enumerate(values, 1)]
 
 
-@pytest.mark.parametrize(("end", "says"), [(1.0, "hardly changes"), (0.5, "it changes")])
+@pytest.mark.parametrize(
+    ("end", "says"),
+    [
+        (0.76, "hardly changes"),
+        (0.74, "it changes"),
+        (1.32, "hardly changes"),
+        (1.34, "it changes"),
+    ],
+)
 def test_the_trend_of_a_loss_forgets_the_wild_beginning(end, says):
-    values = np.concatenate([np.full(20, 1e6), np.linspace(1, end, 180)])
-    assert says in str(findings.loss_trend(losses(values)))
-    assert "too few" in str(findings.loss_trend(losses(values[:99])))
+    """The last window against the second, by a quarter of the larger one, whatever the sign."""
+    values = np.concatenate([np.full(20, 1e6), np.full(20, 1), np.full(140, 50), np.full(20, end)])
+    for sign in (1, -1):
+        finding = findings.loss_trend(losses(sign * values))
+        assert says in str(finding)
+        assert finding.numbers == pytest.approx({"before": sign, "after": sign * end})
+
+
+def test_a_trend_needs_ten_losses_in_each_window():
+    assert "99 losses, too few" in str(findings.loss_trend(losses(np.ones(99))))
+    assert "hardly changes" in str(findings.loss_trend(losses(np.ones(100))))
 
 
 def test_early_accuracies_are_compared_by_their_intervals():
@@ -61,7 +78,7 @@ def test_early_accuracies_are_compared_by_their_intervals():
 @pytest.mark.parametrize(
     ("number", "sign", "says"),
     [
-        (9, 1, "9 generators were kept, too few"),
+        (9, 1, "kept 9 generators, too few"),
         (10, 1, "the loss follows quality"),
         (10, -1, "the loss goes against quality"),
     ],
@@ -71,10 +88,26 @@ def test_a_rank_correlation_needs_ten_moments(number, sign, says):
     assert says in str(findings.loss_and_quality(tracked))
 
 
-def test_a_rank_correlation_may_be_chance():
-    order = [3, 0, 8, 1, 9, 4, 2, 7, 5, 6]
+NEAR = [3, 5, 0, 1, 4, 6, 7, 2, 8, 9]  # just significant
+CHANCE = [1, 3, 4, 6, 0, 2, 9, 7, 5, 8]  # just not
+
+
+@pytest.mark.parametrize(
+    ("order", "rho", "p", "says"),
+    [
+        (NEAR, 0.636, 0.048, "the loss follows quality"),
+        (NEAR[::-1], -0.636, 0.048, "the loss goes against quality"),
+        (CHANCE, 0.624, 0.054, "may be chance"),
+        (CHANCE[::-1], -0.624, 0.054, "may be chance"),
+    ],
+)
+def test_a_rank_correlation_may_be_chance(order, rho, p, says):
     finding = findings.loss_and_quality([(i, i, d) for i, d in enumerate(order)])
-    assert finding.numbers["p"] > 0.05 and "may be chance" in str(finding)
+    assert finding.numbers == pytest.approx({"rho": rho, "p": p}, abs=5e-4)
+    assert says in str(finding)
+
+
+def test_a_constant_has_no_rank_correlation():
     constant = findings.loss_and_quality([(i, 1.0, float(i)) for i in range(10)])
     assert "may be chance" in str(constant)
 
@@ -107,6 +140,50 @@ def test_a_gap_is_that_to_the_losses_of_its_own_epoch():
 def test_overfitting_is_a_gap_that_grows_by_more_than_its_scatter(slope, says):
     noise = np.random.default_rng(0).normal(0, 1, 30)
     assert says in str(findings.overfitting(run_of(slope * np.arange(30) + noise)))
+
+
+@pytest.mark.parametrize(
+    ("factor", "says"),
+    [
+        (1.01, "the curves part"),
+        (0.99, "no overfitting shows"),
+        (-0.99, "no overfitting shows"),
+        (-1.01, "come closer"),
+    ],
+)
+@pytest.mark.parametrize("memory", [0.0, 0.5])
+def test_overfitting_begins_at_twice_the_standard_error(factor, says, memory):
+    """The last third is moved as a whole, so that the growth crosses the threshold."""
+
+    def moved(by: float) -> findings.Finding:
+        return findings.overfitting(run_of(gap + by * last))
+
+    gap, last = correlated(60, memory, 3), np.repeat([0, 0, 1], 20)
+    low, high = -100.0, 100.0
+    for _ in range(60):  # the move at which growth over twice the error is the factor
+        middle = (low + high) / 2
+        numbers = moved(middle).numbers
+        beyond = numbers["grown"] > factor * 2 * numbers["error"]
+        low, high = (low, middle) if beyond else (middle, high)
+    assert says in str(moved(high))
+
+
+def test_neighbouring_gaps_that_resemble_each_other_are_less_sure():
+    """The error is that of independent gaps over the root of the share that counts."""
+    for memory in (0.0, 0.7):
+        gap = correlated(90, memory, 1)
+        plain = np.sqrt(sum(np.var(part, ddof=1) / 30 for part in (gap[:30], gap[60:])))
+        share = effective_size(gap) / 90
+        error = findings.overfitting(run_of(gap)).numbers["error"]
+        assert error == pytest.approx(plain / share**0.5)
+        assert (error < 1.1 * plain) if memory == 0 else (error > 1.5 * plain)
+
+
+@pytest.mark.parametrize(("memory", "most"), [(0.0, 0.05), (0.6, 0.08)])
+def test_curves_that_do_not_part_are_seldom_said_to(memory, most):
+    """If all gaps counted as independent, a sixth of the correlated ones would be."""
+    said = [str(findings.overfitting(run_of(correlated(60, memory, seed)))) for seed in range(300)]
+    assert np.mean(["the curves part" in each for each in said]) <= most
 
 
 def test_a_large_gap_alone_is_no_overfitting():

@@ -274,8 +274,8 @@ def by_definition(real: np.ndarray, fake: np.ndarray, k: int) -> dict[str, list[
 
 def assert_manifold(found, expected: dict[str, list[float]]) -> None:
     for name, outcomes in expected.items():
-        assert getattr(found, name).dtype == np.float64
-        np.testing.assert_allclose(getattr(found, name), outcomes, atol=1e-6, err_msg=name)
+        assert found[name].dtype == np.float64
+        np.testing.assert_allclose(found[name], outcomes, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -297,21 +297,21 @@ def test_manifold_by_hand():
     real, fake = along(0, 1, 3, 10), along(2, 4.5, 30)
     # Balls: 0 to 1, 1 to 0, 3 to 1, 10 to 3 | 2 to 4.5, 4.5 to 2, 30 to 4.5.
     found = manifold(real, fake, k=1)
-    assert found.precision.tolist() == [1, 1, 0]  # 2 in that of 1, on its edge; 4.5 in that of 3
-    assert found.density.tolist() == [2, 2, 0]  # 2 in those of 1 and 3; 4.5 in those of 3 and 10
-    assert found.recall.tolist() == [1, 1, 1, 1]  # 10 in that of 30
-    assert found.coverage.tolist() == [0, 1, 1, 1]
+    assert found["precision"].tolist() == [1, 1, 0]  # 2 in that of 1, on its edge; 4.5 in that of 3
+    assert found["density"].tolist() == [2, 2, 0]  # 2 in those of 1 and 3; 4.5 in those of 3 and 10
+    assert found["recall"].tolist() == [1, 1, 1, 1]  # 10 in that of 30
+    assert found["coverage"].tolist() == [0, 1, 1, 1]
     # To the second: 0 to 3, 1 to 3, 3 to 0, 10 to 1 | 2 to 30, 4.5 to 30, 30 to 2.
-    assert manifold(real, fake, k=2).density.tolist() == [4 / 2, 2 / 2, 0]
+    assert manifold(real, fake, k=2)["density"].tolist() == [4 / 2, 2 / 2, 0]
 
 
 def test_a_double_is_a_neighbour_at_no_distance():
     """Real poses are all the same: their balls are points, which hold equal poses only."""
     same, apart = along(5, 5, 5, 5), along(5, 5, 5, 6)
     found = manifold(same, apart, k=2)
-    assert found.precision.tolist() == [1, 1, 1, 0]
-    assert found.density.tolist() == [2, 2, 2, 0]
-    assert found.recall.tolist() == found.coverage.tolist() == [1, 1, 1, 1]
+    assert found["precision"].tolist() == [1, 1, 1, 0]
+    assert found["density"].tolist() == [2, 2, 2, 0]
+    assert found["recall"].tolist() == found["coverage"].tolist() == [1, 1, 1, 1]
     assert_manifold(found, by_definition(same, apart, 2))
     twice = np.concatenate([poses(15), poses(15)])
     assert_manifold(manifold(twice, poses(20, 1), 3), by_definition(twice, poses(20, 1), 3))
@@ -322,16 +322,16 @@ def test_manifolds_of_the_same_and_of_other_distributions():
     source = np.random.default_rng(0)
     same = manifold(*(along(*source.normal(32, 8, 400)) for _ in range(2)))
     other = manifold(poses(90), poses(90, 1, 2, 90))
-    assert same.density.mean() == pytest.approx(1, abs=0.1)  # its expectation
-    assert same.coverage.mean() == pytest.approx(1 - 2**-5, abs=0.02)  # the same
-    assert min(same.precision.mean(), same.recall.mean()) > 0.8
+    assert same["density"].mean() == pytest.approx(1, abs=0.1)  # its expectation
+    assert same["coverage"].mean() == pytest.approx(1 - 2**-5, abs=0.02)  # the same
+    assert min(same["precision"].mean(), same["recall"].mean()) > 0.8
     for name in ("precision", "recall", "density", "coverage"):
-        assert (getattr(other, name) == 0).all()
+        assert (other[name] == 0).all()
     # A mode that is lost: what is synthesised is as real, but half of the real is not covered.
     half = manifold(np.concatenate([poses(90), poses(90, 1, 2, 90)]), poses(90, 2))
-    assert half.precision.mean() > 0.7
-    assert half.recall[:90].mean() > 0.7 and not half.recall[90:].any()
-    assert half.coverage[:90].mean() > 0.7 and not half.coverage[90:].any()
+    assert half["precision"].mean() > 0.7
+    assert half["recall"][:90].mean() > 0.7 and not half["recall"][90:].any()
+    assert half["coverage"][:90].mean() > 0.7 and not half["coverage"][90:].any()
 
 
 @pytest.mark.parametrize(("n", "m", "k"), [(5, 9, 5), (9, 5, 5), (0, 9, 5), (2, 2, 2)])

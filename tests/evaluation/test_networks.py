@@ -30,7 +30,7 @@ KINDS = [PoseCoder, Matcher, ActivityClassifier]
 
 @pytest.fixture
 def brief(home, monkeypatch):
-    """Trainings of two steps; the folder that keeps the networks."""
+    """Training runs of two steps; the folder that keeps the networks."""
     monkeypatch.setattr(networks, "STEPS", 2)
     return home / "data" / "judges"
 
@@ -379,7 +379,7 @@ def test_training_changes_the_weights(brief):
 
 
 @pytest.mark.parametrize("how", ["empty", "cut", "noise", "another network"])
-def test_a_damaged_file_is_made_anew(brief, how):
+def test_a_damaged_file_is_made_again(brief, how):
     made = networks.pose_coder(DATA)
     (file,) = brief.iterdir()
     whole = file.read_bytes()

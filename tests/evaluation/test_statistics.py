@@ -5,9 +5,17 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+from constructed import correlated
 
 from lib.evaluation import statistics
-from lib.evaluation.statistics import Estimate, bootstrap, interval, mean_of_runs, wilson
+from lib.evaluation.statistics import (
+    Estimate,
+    bootstrap,
+    effective_size,
+    interval,
+    mean_of_runs,
+    wilson,
+)
 
 
 def ratio(a: np.ndarray, b: np.ndarray) -> float:
@@ -185,3 +193,32 @@ def test_the_interval_of_a_mean_of_runs_is_students():
     one = mean_of_runs(pd.Series([0.5]))
     assert one.value == 0.5 and np.isnan(one.low)
     assert np.isnan(mean_of_runs(pd.Series([], dtype=float)).value)
+
+
+# --- series -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.5, 0.8])
+def test_a_long_series_counts_as_its_autocorrelation_lets_it(memory):
+    found = effective_size(correlated(20_000, memory, 0)) / 20_000
+    assert found == pytest.approx((1 - memory) / (1 + memory), rel=0.05)
+
+
+def test_the_effective_size_gives_the_scatter_of_a_mean():
+    series = [correlated(200, 0.6, seed) for seed in range(400)]
+    scatter = np.std([each.mean() for each in series])
+    errors = [each.std(ddof=1) / effective_size(each) ** 0.5 for each in series]
+    assert np.mean(errors) == pytest.approx(scatter, rel=0.1)
+
+
+def test_the_effective_size_by_hand():
+    """A line does not count: the residuals have no trend of their own."""
+    rest = np.array([1.0, 1, -1, -1, -1, -1, 1, 1])
+    r = (1 - 1 + 1 + 1 + 1 - 1 + 1) / 8
+    for line in (np.zeros(8), 5 + 3.0 * np.arange(8)):
+        assert effective_size(line + rest) == pytest.approx(8 * (1 - r) / (1 + r))
+
+
+def test_a_series_counts_as_its_length_at_the_most():
+    alternating = np.tile([1.0, -1.0], 10)
+    assert effective_size(alternating) == effective_size(np.zeros(20)) == 20

@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 
 from lib.data.heatmaps import render
 from lib.data.skeleton import EDGES, NAMES
+from lib.evaluation.statistics import Estimate
 from lib.figures import curves, page
 from lib.figures import poses as drawing
 
@@ -456,8 +457,8 @@ def test_a_sheet_holds_its_poses_row_by_row_without_a_gap():
 
 def test_preferences_show_each_question_and_the_whole():
     captions = ["a $5 man", "a very long caption " * 5, "a cat"]
-    intervals = [(0.1, 0.4), (0.3, 0.9), (0.0, 0.2)]
-    fig = curves.preferences(captions, [0.2, 0.6, 0.1], intervals, 0.3, (0.25, 0.36), "title")
+    shares = [Estimate(0.2, 0.1, 0.4), Estimate(0.6, 0.3, 0.9), Estimate(0.1, 0.0, 0.2)]
+    fig = curves.preferences(captions, shares, Estimate(0.3, 0.25, 0.36), "title")
     (ax,) = fig.axes
     assert ax.get_title() == "title"
     dots, overall, even = (line(ax, label) for label in (
@@ -466,7 +467,7 @@ def test_preferences_show_each_question_and_the_whole():
     assert dots.get_xydata().tolist() == [[0.2, 1], [0.6, 2], [0.1, 3]]
     assert set(overall.get_xdata()) == {0.3} and set(even.get_xdata()) == {0.5}
     (bars,) = [c for c in ax.collections if isinstance(c, LineCollection)]
-    ends = [[(low, n), (high, n)] for n, (low, high) in enumerate(intervals, 1)]
+    ends = [[(share.low, n), (share.high, n)] for n, share in enumerate(shares, 1)]
     np.testing.assert_allclose(bars.get_segments(), ends)
     (band,) = ax.patches
     assert [band.get_x(), band.get_x() + band.get_width()] == pytest.approx([0.25, 0.36])

@@ -255,9 +255,10 @@ def results_of(preferred, **more) -> Results:
 
 def test_numbers_of_results():
     found = results_of([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]])
-    assert found.share == pytest.approx(3 / 12)
-    assert found.interval == pytest.approx((0.0889, 0.5323), abs=1e-4)
-    assert found.intervals[1] == pytest.approx((0.0456, 0.6994), abs=1e-4)
+    overall, second = found.overall, found.each[1]
+    assert (overall.value, second.value) == pytest.approx((3 / 12, 1 / 4))
+    assert (overall.low, overall.high) == pytest.approx((0.0889, 0.5323), abs=1e-4)
+    assert (second.low, second.high) == pytest.approx((0.0456, 0.6994), abs=1e-4)
     # 11 of 18 pairs of answers agree; by chance (1/4)^2 + (3/4)^2 would.
     assert found.kappa == pytest.approx((11 / 18 - 10 / 16) / (1 - 10 / 16))
     text = str(found)
