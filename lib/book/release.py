@@ -24,7 +24,8 @@ from lib.data.cache import Dataset, described
 from lib.device import device_for, hardware
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
-from lib.training.runs import Run, commit, save_network, snapshot_name
+from lib.models.weights import save_network
+from lib.training.runs import Run, commit, snapshot_name
 
 PARENTS = ("wgan_gp", "reduced")  # whose D is a start for others
 ROWS = 500  # windows of iterations, at the most, over which losses are averaged

@@ -6,11 +6,9 @@ a :class:`lib.losses.Algorithm`.
 
 import math
 import time
-from pathlib import Path
 
 import torch
 
-from lib import paths
 from lib.data.cache import Dataset
 from lib.device import device_for, hardware
 from lib.errors import InputError
@@ -21,17 +19,6 @@ from lib.training.steps import steps_for
 from lib.training.trainer import Trainer, random_numbers
 
 CHECKPOINT_SECONDS = 60  # at the ends of epochs, at the most this often
-
-
-def _state(path: Path) -> dict:
-    """Optimisers, random state and counts of a checkpoint."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises several kinds, depending on the damage
-        raise InputError(
-            f"{paths.shown(path)} cannot be read ({type(error).__name__}): delete its run folder "
-            "and train again."
-        ) from None
 
 
 def train(
@@ -69,7 +56,7 @@ def train(
         trainer.initialise(parent)
         run.begin({"data": data_id(config, dataset), "parent_run": parent and parent.folder.name})
     else:
-        state = _state(run.checkpoint / "state.pt")
+        state = run.state()
         trainer.load(run, state)
         done, seconds = state["iteration"], state["seconds"]
     run.cut_metrics(done)
