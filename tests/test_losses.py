@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lib import losses
 from lib.losses import ALGORITHMS, gradient_penalty, interpolate, lipschitz_penalty
@@ -109,6 +111,23 @@ def test_interpolation_of_equation_7(beta):
     h1, h2 = t(np.random.default_rng(1).normal(size=(2, 6, 300)))
     expected = beta * h1.numpy() + (1 - beta) * h2.numpy()
     np.testing.assert_allclose(interpolate(h1, h2, beta).numpy(), expected, rtol=1e-12)
+
+
+# Examples are the same in every run.
+properties = settings(derandomize=True, deadline=None, max_examples=100)
+numbers = st.floats(-1e6, 1e6, width=32)
+
+
+@properties
+@given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=8), st.floats(0, 1))
+def test_interpolation_lies_between_its_ends_and_is_symmetric_in_beta(pairs, beta):
+    h1, h2 = torch.tensor(pairs, dtype=torch.float64).T
+    h = interpolate(h1, h2, beta)
+    rounding = 1e-12 * torch.maximum(h1.abs(), h2.abs())
+    assert (h >= torch.minimum(h1, h2) - rounding).all()
+    assert (h <= torch.maximum(h1, h2) + rounding).all()
+    assert ((h - interpolate(h2, h1, 1 - beta)).abs() <= rounding).all()
+    assert torch.equal(interpolate(h1, h2, 1.0), h1) and torch.equal(interpolate(h1, h2, 0.0), h2)
 
 
 def test_what_tells_the_algorithms_apart():
@@ -265,6 +284,25 @@ def test_penalty_is_taken_at_the_epsilon_given(penalty):
     penalty(f, real, fake, epsilon=epsilon)
     wanted = [e * r + (1 - e) * g for e, r, g in zip(epsilon, real, fake, strict=True)]
     torch.testing.assert_close(seen[0], torch.stack(wanted))
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+@properties
+@given(data=st.data(), batch=st.integers(1, 8), seed=st.integers(0, 2**32 - 1))
+def test_penalties_do_not_depend_on_the_order_of_the_batch(penalty, data, batch, seed):
+    """f(x, h) = |x|^2 / 10 + |h|^2 / 34, whose gradients have norms on both sides of 1."""
+    order = data.draw(st.permutations(range(batch)))
+    real, fake = samples(batch, seed=seed)
+    source = torch.Generator().manual_seed(seed)
+    h = torch.randn(batch, 300, dtype=torch.float64, generator=source)
+    epsilon = torch.rand(batch, dtype=torch.float64, generator=source)
+
+    def f(x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        return x.square().flatten(1).sum(dim=1) / 10 + h.square().sum(dim=1) / 34
+
+    given_so = penalty(f, real, fake, h, epsilon)
+    turned = penalty(f, real[order], fake[order], h[order], epsilon[order])
+    torch.testing.assert_close(turned, given_so, rtol=1e-12, atol=1e-12)
 
 
 # --- the penalty as something to learn from -------------------------------------------------

@@ -51,8 +51,8 @@ class Beyond(Recipe):
         """Nothing is drawn where G places keypoints."""
         return through_heatmap(G.poses(z)) if self.places else super().decoded(G, z)
 
-    def pool(self, split: Split) -> torch.Tensor | None:
-        return split.pair_rows if self.config.caption_pool == "pairs" else None
+    def pool(self, split: Split) -> torch.Tensor:
+        return split.pair_rows if self.config.caption_pool == "pairs" else super().pool(split)
 
     def rates(self, left: float) -> tuple[float, float]:
         """In the last ``rate_decay`` of the run rates fall linearly to 0, G's in the last

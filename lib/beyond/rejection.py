@@ -16,6 +16,7 @@ from lib.data.heatmaps import through_heatmap
 from lib.models.recipe import Recipe
 from lib.models.synthesis import BATCH
 from lib.models.tables import NOISE, Discriminator, Generator
+from lib.training.progress import Progress
 
 CANDIDATES = 32  # noises for each one that is kept
 HELD_OUT = 10  # every tenth real pose is not learned from, and says when D has learned enough
@@ -57,7 +58,7 @@ def learn(trainer, G: Generator, batches) -> Discriminator:
     optimizer = torch.optim.Adam(D.parameters(), config.learning_rate, config.momenta, fused=True)
     total = max(1, round(config.rejection_epochs * per_epoch))
     rate = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total)
-    progress = trainer.progress("rejection", 0, total, per_epoch)
+    progress = Progress("rejection", 0, total, per_epoch)
     for iteration in range(1, total + 1):
         optimizer.zero_grad()
         loss(known[drawn(m, len(known))], synthesised(m)).backward()

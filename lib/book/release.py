@@ -13,7 +13,8 @@ import math
 import shutil
 from pathlib import Path
 
-from lib.training.runs import Run, save_network, snapshot_name
+from lib.models.weights import save_network
+from lib.training.runs import Run, snapshot_name
 
 PARENTS = ("wgan_gp", "reduced")  # whose D is a start for others
 ROWS = 500  # windows of iterations, at the most, over which losses are averaged

@@ -9,6 +9,7 @@ import torch
 from lib.config import Config
 from lib.data.cache import Split
 from lib.data.heatmaps import decode, from_network, render
+from lib.errors import InputError
 from lib.losses import ALGORITHMS
 from lib.models import weights
 from lib.models.synthesis import noise
@@ -49,9 +50,18 @@ class Recipe:
         """Poses of G (B, 17, 3), as they are measured and drawn."""
         return decode(from_network(G(z)))
 
-    def pool(self, split: Split) -> torch.Tensor | None:
-        """Rows of the captions from which h^ and h~ are drawn; None for all of them (4.3)."""
-        return None
+    def pool(self, split: Split) -> torch.Tensor:
+        """Rows of the captions from which h^ and h~ are drawn: all (4.3).
+
+        Raises:
+            InputError: the data do not hold all.
+        """
+        if not split.whole:
+            raise InputError(
+                "These compact data hold the captions of the pairs only: train with "
+                "caption_pool=pairs, or on the whole data."
+            )
+        return torch.arange(len(split.vectors))
 
     def rates(self, left: float) -> tuple[float, float]:
         """Learning rates of D and G while the share ``left`` of the run, from 1 to 0, remains."""

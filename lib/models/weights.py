@@ -1,8 +1,16 @@
-"""What networks begin with: random weights (thesis 4.1), or those of a trained network (4.3)."""
+"""What networks begin with: random weights (thesis 4.1), or those of a trained network (4.3).
+
+And their files, in safetensors' format.
+"""
+
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from lib import paths
 from lib.errors import InputError
 from lib.models.tables import COMPRESSED
 
@@ -48,7 +56,7 @@ def warm_start(network: nn.Module, trained: dict[str, torch.Tensor]) -> None:
     own = network.state_dict()
     new = {name for name in own if name.startswith(("compress.", "project."))}
     for name in (own.keys() - new) | trained.keys():
-        before, after = (tuple(w[name].shape) if name in w else None for w in (trained, own))
+        before, after = _shape(trained, name), _shape(own, name)
         if name in new or not _grown(before, after):
             raise InputError(
                 f"The warm start does not fit at {name}, of shape {before} in the parent and "
@@ -59,9 +67,49 @@ def warm_start(network: nn.Module, trained: dict[str, torch.Tensor]) -> None:
         own[name][tuple(slice(0, size) for size in weight.shape)] = weight
 
 
+def _shape(weights: dict[str, torch.Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(weights[name].shape) if name in weights else None
+
+
 def _grown(before: tuple[int, ...] | None, after: tuple[int, ...] | None) -> bool:
-    """Whether shapes are the same, but for the caption's channels in one dimension at the most."""
+    """Whether shapes are the same, but for the caption's channels in one dimension at most."""
     if before is None or after is None or len(before) != len(after):
         return False
     growth = [b - a for a, b in zip(before, after, strict=True) if a != b]
     return growth in ([], [COMPRESSED])
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Fills ``network`` from a file.
+
+    Raises:
+        InputError: the file holds another network's weights.
+    """
+    weights, own = load_file(path), network.state_dict()
+    for name in own.keys() | weights.keys():
+        there, here = _shape(weights, name), _shape(own, name)
+        if there != here:
+            raise InputError(
+                f"{paths.shown(path)} does not fit the config: {name} has shape {there} in the "
+                f"file and {here} in the network; delete its run folder and train again."
+            )
+    network.load_state_dict(weights)
+
+
+def save_network(network: nn.Module, path: Path, half: bool = False) -> None:
+    """Writes a network's weights, with ``half`` all but vectors (biases, batch norm) in half
+    precision.
+
+    Raises:
+        InputError: a weight is too large for half precision; the file cannot be written.
+    """
+    # A convolution in channels-last order keeps its values, not its strides, in the file.
+    weights = {name: w.cpu().contiguous() for name, w in network.state_dict().items()}
+    if half:
+        weights = {name: w.half() if w.ndim > 1 else w for name, w in weights.items()}
+        if not all(w.isfinite().all() for w in weights.values()):
+            raise InputError(f"{paths.shown(path)} has weights too large for half precision.")
+    try:
+        save_file(weights, path)
+    except SafetensorError as error:  # as of a full disk
+        raise InputError(f"{paths.shown(path)} cannot be written ({error}): make room.") from None

@@ -6,32 +6,20 @@ a :class:`lib.losses.Algorithm`.
 
 import math
 import time
-from pathlib import Path
 
 import torch
 
-from lib import paths
 from lib.data.cache import Dataset
 from lib.device import device_for, hardware
 from lib.errors import InputError
 from lib.training import distributed
 from lib.training.minibatches import Batches
+from lib.training.progress import Progress
 from lib.training.runs import Run, commit, data_id
 from lib.training.steps import steps_for
-from lib.training.trainer import Trainer, random_numbers
+from lib.training.trainer import Trainer
 
 CHECKPOINT_SECONDS = 60  # at the ends of epochs, at the most this often
-
-
-def _state(path: Path) -> dict:
-    """Optimisers, random state and counts of a checkpoint."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises several kinds, depending on the damage
-        raise InputError(
-            f"{paths.shown(path)} cannot be read ({type(error).__name__}): delete its run folder "
-            "and train again."
-        ) from None
 
 
 def train(
@@ -46,9 +34,8 @@ def train(
     other processes where several have joined (:mod:`lib.training.distributed`).
 
     Args:
-        run: where settings come from, and where everything is written.
-        dataset: training and validation data.
-        parent: a finished run to start warm from (4.3).
+        run: gives the settings; everything is written to its folder.
+        parent: a finished run, from which a warm start takes its weights (4.3).
         device: "auto", "cpu", "cuda", ...
         stop_after: stop, unfinished, once this many iterations are done in all.
         deadline: stop, unfinished, at this time of ``time.monotonic()``.
@@ -63,31 +50,30 @@ def train(
     snapshots = {max(1, round(epoch * per_epoch)): epoch for epoch in config.snapshots}
 
     # The weights are drawn from the seed itself: other random numbers for the rest.
-    trainer = Trainer(config, where, random_numbers(where, config.seed + 2**32))
+    source = torch.Generator(where).manual_seed(config.seed + 2**32)
+    trainer = Trainer(config, where, source)
     done, seconds, code = 0, 0.0, commit()
     if run.checkpoint is None:
         trainer.initialise(parent)
         run.begin({"data": data_id(config, dataset), "parent_run": parent and parent.folder.name})
     else:
-        state = _state(run.checkpoint / "state.pt")
+        state = run.state()
         trainer.load(run, state)
         done, seconds = state["iteration"], state["seconds"]
     run.cut_metrics(done)
 
     steps = steps_for(trainer, batches)
-    progress = trainer.progress(run.experiment, done, total, per_epoch)
+    progress = Progress(run.experiment, done, total, per_epoch)
     begun = saved = time.monotonic()
-    losses: list[tuple[int, torch.Tensor, torch.Tensor | None]] = []
+    rows: list[dict] = []
     for iteration in range(done, total):
+        done = iteration + 1
         trainer.set_rates(1 - iteration / total)
         loss_d = steps.discriminator(batches.indices(iteration))
-        # The count of D steps goes on over the end of an epoch.
-        due = (iteration + 1) % config.k == 0
-        loss_g = steps.generator() if due else None
-        if due:
-            trainer.recipe.updated(trainer.G, (iteration + 1) // config.k)
-        losses.append((iteration + 1, loss_d, loss_g))
-        done = iteration + 1
+        rows.append({"iteration": done, "epoch": done / per_epoch, "loss_d": loss_d})
+        if done % config.k == 0:  # the count of D steps goes on over the end of an epoch
+            rows[-1]["loss_g"] = steps.generator()
+            trainer.recipe.updated(trainer.G, done // config.k)
         progress.update(done)
         if done in snapshots:
             run.save_snapshot(snapshots[done], trainer.kept(batches, done))
@@ -97,13 +83,11 @@ def train(
             continue
 
         # Losses stay on the device until the end of an epoch, so that nothing waits for them.
-        run.append_metrics(_rows(losses, per_epoch))
-        losses.clear()
+        _append(run, rows)
+        rows.clear()
         if not stopping or done % per_epoch == 0 or done == total:
-            row = {"iteration": done, "epoch": done / per_epoch}
-            row |= trainer.validate(validation, config.seed + done)
-            _require_finite(row)
-            run.append_metrics([row])
+            after = trainer.validate(validation, config.seed + done)
+            _append(run, [{"iteration": done, "epoch": done / per_epoch} | after])
         now = time.monotonic()
         if done == total or stopping or now - saved > CHECKPOINT_SECONDS:
             saved = now
@@ -131,29 +115,22 @@ def train(
     )
 
 
-def _rows(losses: list, per_epoch: int) -> list[dict]:
-    """Losses gathered on the device, as lines of the metrics.
+def _append(run: Run, rows: list[dict]) -> None:
+    """Adds rows to the metrics; their losses may be this process's shares, on the device.
 
     Raises:
         InputError: a loss is not finite.
     """
-    loss_d = distributed.total(torch.stack([loss for _, loss, _ in losses])).tolist()
-    updated = [loss for _, _, loss in losses if loss is not None]
-    loss_g = iter(distributed.total(torch.stack(updated)).tolist() if updated else [])
-    rows = []
-    for (iteration, _, g), d in zip(losses, loss_d, strict=True):
-        row = {"iteration": iteration, "epoch": iteration / per_epoch, "loss_d": d}
-        if g is not None:
-            row["loss_g"] = next(loss_g)
-        _require_finite(row)
-        rows.append(row)
-    return rows
-
-
-def _require_finite(row: dict[str, float]) -> None:
-    """An InputError where a line of the metrics holds a loss that is no number."""
-    if not all(map(math.isfinite, row.values())):
-        raise InputError(
-            f"The training diverged: a loss of iteration {row['iteration']} is not finite; try a "
-            "smaller learning_rate. The last checkpoint is kept."
-        )
+    for name in ("loss_d", "loss_g"):
+        having = [row for row in rows if name in row]
+        if having:
+            sums = distributed.total(torch.stack([row[name] for row in having])).tolist()
+            for row, value in zip(having, sums, strict=True):
+                row[name] = value
+    for row in rows:
+        if not all(map(math.isfinite, row.values())):
+            raise InputError(
+                f"The training diverged: a loss of iteration {row['iteration']} is not finite; try "
+                "a smaller learning_rate. The last checkpoint is kept."
+            )
+    run.append_metrics(rows)

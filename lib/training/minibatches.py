@@ -37,15 +37,11 @@ class Batch:
 
 
 class Batches:
-    """Draws from one split of the data.
+    """Draws from one split of the data, on ``device``.
 
     Numbers of samples are those of the whole minibatch; what is returned is this process's share.
+    Without ``training``, poses are not augmented.
 
-    Args:
-        split: training or validation data.
-        config: of the run.
-        device: where minibatches are made.
-        training: poses are augmented, where the config says so; otherwise they stay as they are.
     Raises:
         InputError: the algorithm needs captions and the split has none, or not all that the
             config wants; a minibatch has fewer poses than there are processes, or than batch norm
@@ -67,13 +63,7 @@ class Batches:
             self.first = split.pair_first.to(device)
             self.count = split.pair_count.to(device)
             self.vectors = split.vectors.to(device)
-            pool = self.recipe.pool(split)
-            self.pool = None if pool is None else pool.to(device)
-            if self.pool is None and not split.whole:
-                raise InputError(
-                    "These compact data hold the captions of the pairs only: train with "
-                    "caption_pool=pairs, or on the whole data."
-                )
+            self.pool = self.recipe.pool(split).to(device)
         self.poses = poses.to(device)
         self._pass, self._order = -1, None
         m = config.batch_size
@@ -91,16 +81,16 @@ class Batches:
 
     @property
     def per_epoch(self) -> int:
-        """Iterations in an epoch; the last minibatch of a pass may be smaller (the thesis's
-        author keeps it)."""
+        """Iterations in an epoch."""
         return -(-(self.config.epoch_size or len(self.poses)) // self.config.batch_size)
 
     def seen(self, iterations: int) -> int:
-        """Poses in that many iterations."""
+        """Poses in that many iterations. The last minibatch of a pass may be smaller (the thesis's
+        author keeps it); in epochs of a fixed length, minibatches straddle passes instead."""
         if self.config.epoch_size:
             return iterations * self.config.batch_size
-        done, batch = divmod(iterations, self.per_epoch)
-        return done * len(self.poses) + batch * self.config.batch_size
+        passes, batches = divmod(iterations, self.per_epoch)
+        return passes * len(self.poses) + batches * self.config.batch_size
 
     def indices(self, iteration: int) -> torch.Tensor:
         """(m,) poses of one training iteration, as places in the split.
@@ -108,15 +98,10 @@ class Batches:
         Each pass over the data is one permutation of it, a function of seed and pass alone, so
         that a resumed run needs no memory of it.
         """
-        m, n = self.config.batch_size, len(self.poses)
-        if self.config.epoch_size:  # epochs of a fixed length: minibatches straddle passes
-            start, end = iteration * m, (iteration + 1) * m
-        else:
-            done, batch = divmod(iteration, self.per_epoch)
-            start, end = done * n + batch * m, min(done * n + (batch + 1) * m, (done + 1) * n)
+        start, end = self.seen(iteration), self.seen(iteration + 1)
         parts = []
         while start < end:
-            number, place = divmod(start, n)
+            number, place = divmod(start, len(self.poses))
             parts.append(self._permutation(number)[place : place + end - start])
             start += len(parts[-1])
         return torch.cat(parts)
@@ -131,9 +116,8 @@ class Batches:
 
     def all(self, generator: torch.Generator):
         """Every pose of the split once, in minibatches that differ by one pose at the most."""
-        number = -(-len(self.poses) // self.config.batch_size)
         everything = torch.arange(len(self.poses), device=self.device)
-        for indices in everything.tensor_split(number):
+        for indices in everything.tensor_split(-(-len(everything) // self.config.batch_size)):
             yield self.draw(indices, generator)
 
     def draw(self, indices: torch.Tensor, generator: torch.Generator) -> Batch:
@@ -151,13 +135,11 @@ class Batches:
         return self.config.scaled(self.vectors[distributed.share(rows)])
 
     def _rows(self, number: int, generator: torch.Generator) -> torch.Tensor:
-        size = len(self.vectors if self.pool is None else self.pool)
-        drawn = torch.randint(size, (number,), generator=generator, device=self.device)
-        return drawn if self.pool is None else self.pool[drawn]
+        size = len(self.pool)
+        return self.pool[torch.randint(size, (number,), generator=generator, device=self.device)]
 
     def captions(self, m: int, generator: torch.Generator) -> torch.Tensor:
-        """Scaled encodings (B, 300) of captions drawn from all of the split, or from those of its
-        pairs (``caption_pool``); one may match by chance."""
+        """Scaled encodings (B, 300) of captions drawn from the pool; one may match by chance."""
         return self._scaled(self._rows(m, generator))
 
     def interpolated(self, m: int, generator: torch.Generator) -> torch.Tensor:

@@ -1,8 +1,8 @@
 """How far a run is, for the person who waits.
 
 A notebook opened by hand shows a tqdm bar. When the pipeline or a sweep executes it, the state goes
-to a file in the folder that ``THESIS_PROGRESS`` names instead, and :class:`Display` shows it next
-to those of the notebooks that are executed at the same time.
+to a file in the folder that ``THESIS_PROGRESS`` names, and :class:`Display` shows it next to those
+of the notebooks that are executed at the same time.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lib import paths
+from lib.training import distributed
 
 INTERVAL = 0.5  # seconds between two updates
 
@@ -29,29 +30,28 @@ def _stream():
 
 
 def passing(name: str, steps: Iterable) -> Iterator:
-    """Goes through the steps of something that takes its time, with a bar that goes away at the
-    end. There is none where a notebook is executed for the book."""
+    """Goes through the steps of something slow, with a bar that goes away at the end; without a
+    bar where a notebook is executed for the book."""
     executed = bool(os.environ.get("THESIS_PROGRESS"))
     yield from tqdm(steps, name, leave=False, file=_stream(), disable=executed)
 
 
 class Progress:
-    """Shows iteration, epoch and losses of one training.
+    """Shows the iteration and epoch of a training run; the first of several processes does.
 
     Args:
         name: what is trained.
-        start, total: the first iteration of this sitting, and the number of all.
+        start, total: iterations that are done already, and the number of all.
         per_epoch: iterations in an epoch.
-        silent: another process shows the same training.
     """
 
-    def __init__(self, name: str, start: int, total: int, per_epoch: int, silent: bool = False):
-        self.name, self.total, self.per_epoch = name, total, per_epoch
-        folder = os.environ.get("THESIS_PROGRESS")
+    def __init__(self, name: str, start: int, total: int, per_epoch: int):
+        self.start, self.total, self.per_epoch = start, total, per_epoch
+        folder, silent = os.environ.get("THESIS_PROGRESS"), distributed.rank() > 0
         self.file = Path(folder) / f"{name}.json" if folder and not silent else None
-        self.begun, self.start, self.shown = time.monotonic(), start, 0.0
-        bar = {"total": total, "initial": start, "desc": name, "unit": "it", "disable": silent}
-        self.bar = None if self.file else tqdm(**bar, file=_stream())
+        self.begun, self.shown = time.monotonic(), 0.0
+        hidden = silent or self.file is not None
+        self.bar = tqdm(total=total, initial=start, desc=name, file=_stream(), disable=hidden)
 
     def update(self, iteration: int) -> None:
         """Tells that ``iteration`` iterations are done."""
@@ -59,34 +59,26 @@ class Progress:
         if now - self.shown < INTERVAL and iteration < self.total:
             return
         self.shown = now
-        epoch = iteration / self.per_epoch
-        if self.bar is not None:
-            self.bar.set_postfix(epoch=f"{epoch:.1f}/{self.total / self.per_epoch:.1f}")
-            self.bar.update(iteration - self.bar.n)
-            return
-        done = iteration - self.start
-        left = (now - self.begun) / done * (self.total - iteration) if done else None
-        state = {
-            "iteration": iteration,
-            "iterations": self.total,
-            "epoch": epoch,
-            "epochs": self.total / self.per_epoch,
-            "seconds_left": left,
-        }
-        paths.write_text(self.file, json.dumps(state))
+        epoch, epochs = iteration / self.per_epoch, self.total / self.per_epoch
+        self.bar.set_postfix(epoch=f"{epoch:.1f}/{epochs:.1f}")
+        self.bar.update(iteration - self.bar.n)
+        if self.file:
+            done = iteration - self.start
+            left = (now - self.begun) / done * (self.total - iteration) if done else None
+            state = {"iteration": iteration, "iterations": self.total, "seconds_left": left}
+            paths.write_text(self.file, json.dumps(state | {"epoch": epoch, "epochs": epochs}))
 
     def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
+        self.bar.close()
 
 
 class Display:
-    """One line that tells parts, epochs and time left; on a terminal it is rewritten, in a log it
-    is printed every half minute.
+    """One line with parts, epochs and time left; on a terminal it is rewritten, in a log it is
+    printed every half minute.
 
     Args:
         expected: seconds that each part is expected to take.
-        files: where the training of a part tells how far it is, see :class:`Progress`.
+        files: where the training run of a part says how far it is, see :class:`Progress`.
         jobs: parts done side by side.
     """
 

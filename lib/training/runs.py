@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -25,8 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from lib import paths
 from lib.beyond.recipe import recipe_for
@@ -36,34 +35,28 @@ from lib.errors import InputError
 from lib.losses import ALGORITHMS
 from lib.models.recipe import Recipe
 from lib.models.tables import Discriminator, Generator
+from lib.models.weights import load_weights, save_network
+
+WIDTHS = {1.0: "", 0.5: " at half width", 0.25: " at quarter width"}
 
 
-def load_weights(network: torch.nn.Module, path: Path) -> None:
-    """Fills ``network`` from a safetensors file.
-
-    Raises:
-        InputError: the file is missing or damaged, or holds another network's weights.
-    """
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Inside it, an InputError says that a file of a run folder is missing or damaged."""
     try:
-        weights = load_file(path)
-    except Exception as error:  # safetensors raises its own exception class, or OSError
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # torch and safetensors raise several kinds, as the damage may be
         raise InputError(
-            f"{paths.shown(path)} cannot be read ({error}): delete its run folder and train again."
+            f"{paths.shown(path)} cannot be read ({error!r}): delete its run folder and train "
+            "again."
         ) from None
-    own = network.state_dict()
-    for name in own.keys() | weights.keys():
-        a, b = (tuple(w[name].shape) if name in w else "none" for w in (own, weights))
-        if a != b:
-            raise InputError(
-                f"{paths.shown(path)} does not fit the config: {name} has shape {b} in the file "
-                f"and {a} in the network; delete its run folder and train again."
-            )
-    network.load_state_dict(weights)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training's folder; it may be finished, interrupted or not yet begun."""
+    """The folder of a training run, which may be finished, interrupted or not yet begun."""
 
     folder: Path
     config: Config
@@ -75,7 +68,7 @@ class Run:
         data/published.
 
         Raises:
-            InputError: there is none, or its config.json is damaged.
+            InputError: there is none, or its config.json cannot be read.
         """
         places = [Path(name), paths.RUNS / name, paths.PUBLISHED / name]
         folder = next((place for place in places if (place / "summary.json").is_file()), None)
@@ -84,16 +77,11 @@ class Run:
             raise InputError(
                 f"There is no finished run {name!r}; finished are {', '.join(known) or 'none'}."
             )
-        try:
+        with _reading(folder / "config.json"):
             content = json.loads((folder / "config.json").read_text())
-            names = [f.name for f in dataclasses.fields(Config)]
+            names = [field.name for field in dataclasses.fields(Config)]
             settings = {name: content[name] for name in names if name in content}
             return cls(folder, Config(**settings), content["experiment"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{paths.shown(folder / 'config.json')} is damaged ({error!r}): delete the run "
-                "folder and train again."
-            ) from None
 
     @property
     def recipe(self) -> Recipe:
@@ -111,12 +99,13 @@ class Run:
     @property
     def described(self) -> str:
         """One clause: the model, its networks, data and length."""
-        c, kinds = self.config, {"sample": "generated sample data", "coco": "COCO 2017"}
+        c, s = self.config, self.summary
+        width = WIDTHS.get(c.features, f" at {c.features:g} times their width")
         places = "networks on keypoints, not the thesis's"
-        networks = places if c.networks == "keypoints" else f"the thesis's networks{_width(c)}"
-        data = kinds.get(self.summary.get("source", ""), "")
+        networks = places if c.networks == "keypoints" else f"the thesis's networks{width}"
+        data = {"sample": "generated sample data", "coco": "COCO 2017"}.get(s.get("source"), "")
         parts = (LABELS.get(self.experiment, "conditional GAN"), networks, data)
-        return ", ".join(filter(None, parts)) + f", {self.summary['iterations']:,} iterations"
+        return ", ".join(filter(None, parts)) + f", {s['iterations']:,} iterations"
 
     @property
     def finished(self) -> bool:
@@ -125,13 +114,8 @@ class Run:
     @property
     def summary(self) -> dict:
         """Length, time, hardware and versions of a finished run."""
-        path = self.folder / "summary.json"
-        try:
-            return json.loads(path.read_text())
-        except ValueError:
-            raise InputError(
-                f"{paths.shown(path)} is damaged: delete the run folder and train again."
-            ) from None
+        with _reading(self.folder / "summary.json"):
+            return json.loads((self.folder / "summary.json").read_text())
 
     @property
     def metrics(self) -> list[dict]:
@@ -157,20 +141,26 @@ class Run:
         return int(self.checkpoint.name.rpartition("-")[2]) if self.checkpoint else 0
 
     @property
+    def snapshots(self) -> set[float]:
+        """Epochs named in the settings after which G was kept."""
+        named = self.config.snapshots
+        return {epoch for epoch in named if (self.folder / snapshot_name(epoch)).exists()}
+
+    @property
     def kept(self) -> dict[int, float]:
         """Iterations after which G was kept, each with its epoch's name in the settings."""
         first = self.metrics[0]
         per_epoch = round(first["iteration"] / first["epoch"])
-        epochs = sorted(self.config.snapshots)
-        found = {max(1, round(epoch * per_epoch)): epoch for epoch in epochs}
-        return {i: e for i, e in found.items() if (self.folder / snapshot_name(e)).exists()}
+        return {max(1, round(epoch * per_epoch)): epoch for epoch in sorted(self.snapshots)}
 
     def final_losses(self, share: float = 0.1) -> dict[str, float]:
-        """Each loss's mean over the last tenth (``share``) of the training."""
-        rows = self.metrics
+        """Each loss's mean over the last tenth (``share``) of the run; NaN where there is none."""
+        rows, means = self.metrics, {}
         late = [row for row in rows if row["iteration"] > (1 - share) * rows[-1]["iteration"]]
-        names = ("loss_d", "loss_g", "val_loss_d", "val_loss_g")
-        return {name: _mean([row[name] for row in late if name in row]) for name in names}
+        for name in ("loss_d", "loss_g", "val_loss_d", "val_loss_g"):
+            values = [row[name] for row in late if name in row]
+            means[name] = sum(values) / len(values) if values else math.nan
+        return means
 
     @property
     def checkpoint(self) -> Path | None:
@@ -180,25 +170,31 @@ class Run:
 
     def generator(self, epoch: float | None = None) -> Generator:
         """G in evaluation mode, at the end of the run or at a named epoch."""
-        G = self.recipe.networks()[0]
-        path = self._weights("generator") if epoch is None else self.folder / snapshot_name(epoch)
-        load_weights(G, path)
-        return G.eval()
+        name = "generator.safetensors" if epoch is None else snapshot_name(epoch)
+        return self._network(0, (self._last if epoch is None else self.folder) / name)
 
     def discriminator(self) -> Discriminator:
         """D in evaluation mode, at the end of the run."""
-        D = self.recipe.networks()[1]
-        load_weights(D, self._weights("discriminator"))
-        return D.eval()
+        return self._network(1, self._last / "discriminator.safetensors")
 
     def rejector(self) -> Discriminator:
         """The D that chooses among poses (:mod:`lib.beyond.rejection`), in evaluation mode."""
-        D = self.recipe.networks()[1]
-        load_weights(D, self.folder / "rejector.safetensors")
-        return D.eval()
+        return self._network(1, self.folder / "rejector.safetensors")
 
-    def _weights(self, network: str) -> Path:
-        return (self.checkpoint or self.folder) / f"{network}.safetensors"
+    @property
+    def _last(self) -> Path:
+        return self.checkpoint or self.folder
+
+    def _network(self, number: int, path: Path) -> torch.nn.Module:
+        network = self.recipe.networks()[number]
+        with _reading(path):
+            load_weights(network, path)
+        return network.eval()
+
+    def state(self) -> dict:
+        """Optimisers, random state and counts of the newest checkpoint."""
+        with _reading(self._last / "state.pt"):
+            return torch.load(self._last / "state.pt", map_location="cpu", weights_only=True)
 
     @property
     def published(self) -> bool:
@@ -236,15 +232,11 @@ class Run:
         Raises:
             InputError: there is none.
         """
-        both = [
-            epoch
-            for epoch in set(self.config.snapshots) & set(other.config.snapshots)
-            if all((run.folder / snapshot_name(epoch)).exists() for run in (self, other))
-        ]
+        both = self.snapshots & other.snapshots
         if not both:
             raise InputError(
                 f"The runs of {self.experiment} and {other.experiment} have no snapshot of the "
-                "same epoch: name one in `snapshots` of both, not beyond the shorter training."
+                "same epoch: name one in `snapshots` of both, not beyond the shorter run."
             )
         return max(both)
 
@@ -255,7 +247,7 @@ class Run:
         paths.write_json(self.folder / "config.json", content)
 
     def save_checkpoint(self, iteration: int, G, D, state: dict) -> None:
-        """Writes a checkpoint next to the last one, which goes when the new one is whole."""
+        """Writes a checkpoint next to the last one, which is deleted when the new one is whole."""
         new = self.folder / "checkpoint-new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
@@ -280,7 +272,7 @@ class Run:
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
     def cut_metrics(self, iteration: int) -> None:
-        """Forgets what was logged after the checkpoint from which a run goes on.
+        """Forgets what was logged after the checkpoint from which a run continues.
 
         Raises:
             InputError: the metrics end before it.
@@ -289,7 +281,7 @@ class Run:
         if iteration and (not rows or rows[-1]["iteration"] < iteration):
             raise InputError(
                 f"{paths.shown(self.folder / 'metrics.jsonl')} ends before the checkpoint at "
-                f"iteration {iteration}: delete the run folder and train again."
+                f"iteration {iteration}: delete its run folder and train again."
             )
         text = "".join(json.dumps(row) + "\n" for row in rows)
         paths.write_text(self.folder / "metrics.jsonl", text)
@@ -302,7 +294,7 @@ class Run:
 
 
 class Reader(Run):
-    """A run as the other processes of a joint run have it: they only read."""
+    """A run as the other processes of a joint run have it: they only read it."""
 
     def _nothing(self, *_: object) -> None:
         pass
@@ -313,34 +305,6 @@ class Reader(Run):
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         yield
-
-
-def save_network(network: torch.nn.Module, path: Path, half: bool = False) -> None:
-    """Writes a network's weights, with ``half`` all but vectors (biases, batch norm) in half
-    precision.
-
-    Raises:
-        InputError: a weight is too large for half precision; the file cannot be written.
-    """
-    # A convolution in channels-last order keeps its values, not its strides, in the file.
-    weights = {name: w.cpu().contiguous() for name, w in network.state_dict().items()}
-    if half:
-        weights = {name: w.half() if w.ndim > 1 else w for name, w in weights.items()}
-        if not all(w.isfinite().all() for w in weights.values()):
-            raise InputError(f"{paths.shown(path)} has weights too large for half precision.")
-    try:
-        save_file(weights, path)
-    except SafetensorError as error:  # as of a full disk
-        raise InputError(f"{paths.shown(path)} cannot be written ({error}): make room.") from None
-
-
-def _width(config: Config) -> str:
-    names = {1.0: "", 0.5: " at half width", 0.25: " at quarter width"}
-    return names.get(config.features, f" at {config.features:g} times their width")
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
 
 
 def snapshot_name(epoch: float) -> str:
@@ -360,6 +324,6 @@ def commit() -> str:
 
 
 def data_id(config: Config, dataset: Dataset) -> str:
-    """What of the data a run depends on: the poses, or the poses with their captions."""
+    """The fingerprint of what a run takes from the data: poses, or poses with their captions."""
     conditional = ALGORITHMS[config.algorithm].conditional
     return dataset.pairs_id if conditional else dataset.poses_id

@@ -1,7 +1,7 @@
 """Both networks with their optimisers, and the two kinds of step (Algorithms 1 to 5)."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,21 +13,16 @@ from lib.losses import ALGORITHMS
 from lib.models.weights import warm_start
 from lib.training import distributed
 from lib.training.minibatches import Batch, Batches
-from lib.training.progress import Progress
 from lib.training.runs import Run
 from lib.training.steps import chosen, compiled
 
 
-def optimizer_for(
-    config: Config, network: torch.nn.Module, rate: float | None = None
-) -> torch.optim.Optimizer:
+def optimizer_for(config: Config, network: torch.nn.Module) -> torch.optim.Optimizer:
     """Adam, or RMSProp for the WGAN, with the settings of thesis 4.1 and 4.3; Adam in one kernel
-    or few, which a GPU can record. ``rate`` is another learning rate than that of the settings."""
-    device = next(network.parameters()).device
-    captured = "captured" in chosen()
-    rate = config.learning_rate if rate is None else rate
-    # Recorded kernels keep a number as it was; they read a tensor each time.
-    rate = torch.tensor(rate, device=device) if captured else rate
+    or few, which a GPU can record."""
+    rate, captured = config.learning_rate, "captured" in chosen()
+    if captured:  # recorded kernels keep a number as it was; they read a tensor each time
+        rate = torch.tensor(rate, device=next(network.parameters()).device)
     common = {"lr": rate, "capturable": captured}
     if ALGORITHMS[config.algorithm].optimizer == "rmsprop":
         return torch.optim.RMSprop(network.parameters(), alpha=config.smoothing, **common)
@@ -65,9 +60,9 @@ class Trainer:
         self.penalty = self.algorithm.penalty
         if self.penalty is not None and "compiled" in chosen():
             self.penalty = compiled(self.penalty)
-        rate_d, rate_g = self.recipe.rates(1.0)
-        self.optimizer_d = optimizer_for(self.config, self.D, rate_d)
-        self.optimizer_g = optimizer_for(self.config, self.G, rate_g)
+        self.optimizer_d = optimizer_for(self.config, self.D)
+        self.optimizer_g = optimizer_for(self.config, self.G)
+        self.set_rates(1.0)
 
     def autocast(self) -> torch.autocast:
         """Inside it the networks compute in bfloat16, where the settings say so and the device
@@ -76,8 +71,8 @@ class Trainer:
 
     @contextlib.contextmanager
     def products(self) -> Iterator[None]:
-        """Inside it float32 products round their factors, where the settings say so. Not outside:
-        what is measured in the same process is exact."""
+        """Inside it float32 products round their factors, where the settings say so. What is
+        measured in the same process is exact."""
         if not self.low:
             yield
             return
@@ -108,8 +103,7 @@ class Trainer:
         algorithm, config = self.algorithm, self.config
         with torch.no_grad(), self.autocast():
             z = batches.noise(batch.m, self.generator)
-            fake = self.recipe.synthesised(self.G, z, batch.h)
-        fake = fake.float()
+            fake = self.recipe.synthesised(self.G, z, batch.h).float()
         with self.autocast():
             scores = [self.D(batch.x, batch.h), self.D(fake, batch.h)]
             if algorithm.conditional:
@@ -138,33 +132,33 @@ class Trainer:
         loss = self.algorithm.generator_loss(*scores.float().split(len(batch.x)))
         return loss * batch.weight
 
-    def discriminator_step(self, batch: Batch, batches: Batches) -> torch.Tensor:
+    def _descend(self, loss_of: Callable, network, optimizer, *batch) -> torch.Tensor:
         with self.products():
-            loss = self.discriminator_loss(batch, batches)
-            self.optimizer_d.zero_grad()
+            loss = loss_of(*batch)
+            optimizer.zero_grad()
             loss.backward()
-        distributed.sum_gradients(self.D)
-        self.optimizer_d.step()
+        distributed.sum_gradients(network)
+        optimizer.step()
+        return loss.detach()
+
+    def discriminator_step(self, batch: Batch, batches: Batches) -> torch.Tensor:
+        """Updates D; returns its loss."""
+        loss = self._descend(self.discriminator_loss, self.D, self.optimizer_d, batch, batches)
         if self.algorithm.clamp:
             with torch.no_grad():
                 for parameter in self.D.parameters():
                     parameter.clamp_(-self.config.c, self.config.c)
-        return loss.detach()
+        return loss
 
     def generator_step(self, batch: Batch, batches: Batches) -> torch.Tensor:
+        """Updates G; returns its loss."""
         self.D.requires_grad_(False)  # gradients pass through D, but are not wanted for it
-        with self.products():
-            loss = self.generator_loss(batch, batches)
-            self.optimizer_g.zero_grad()
-            loss.backward()
-        distributed.sum_gradients(self.G)
-        self.optimizer_g.step()
+        loss = self._descend(self.generator_loss, self.G, self.optimizer_g, batch, batches)
         self.D.requires_grad_(True)
-        return loss.detach()
+        return loss
 
     def set_rates(self, left: float) -> None:
-        """Sets the learning rates before an iteration; ``left`` is the share of the run, from 1 to
-        0, that remains."""
+        """Sets the learning rates while the share ``left`` of the run, from 1 to 0, remains."""
         rates = self.recipe.rates(left)
         for optimizer, rate in zip((self.optimizer_d, self.optimizer_g), rates, strict=True):
             for group in optimizer.param_groups:
@@ -174,17 +168,14 @@ class Trainer:
                     group["lr"] = rate
 
     def kept(self, batches: Batches, iteration: int) -> torch.nn.Module:
-        """The generator that is kept of the run after an iteration."""
+        """The generator that the run keeps after an iteration."""
         return self.recipe.kept(self.G, batches, self.config.seed + iteration)
-
-    def progress(self, name: str, start: int, total: int, per_epoch: int) -> Progress:
-        """Shows how far a loop is, in one of several processes."""
-        return Progress(name, start, total, per_epoch, silent=distributed.rank() > 0)
 
     def validate(self, batches: Batches, seed: int) -> dict[str, float]:
         """Losses on the whole validation split, networks in evaluation mode; noise and captions
         are drawn for each ``seed`` and leave the training's random numbers alone."""
-        kept, self.generator = self.generator, random_numbers(self.device, seed)
+        kept = self.generator
+        self.generator = torch.Generator(self.device).manual_seed(seed)
         self.G.eval(), self.D.eval()
         sums = torch.zeros(2, device=self.device)
         for batch in batches.all(self.generator):
@@ -211,7 +202,3 @@ class Trainer:
         load_optimizer(self.optimizer_g, state["optimizer_g"])
         load_optimizer(self.optimizer_d, state["optimizer_d"])
         self.generator.set_state(state["random"])
-
-
-def random_numbers(device: torch.device, seed: int) -> torch.Generator:
-    return torch.Generator(device).manual_seed(seed)

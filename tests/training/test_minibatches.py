@@ -3,6 +3,8 @@
 import pytest
 import tiny
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lib.data.heatmaps import from_network, render
 from lib.errors import InputError
@@ -72,6 +74,46 @@ def test_a_batch_larger_than_the_data_takes_several_passes():
     made = batches(batch_size=25, epoch_size=25)
     stream = sum(order(made, range(2)), [])
     assert all(sorted(stream[i : i + 10]) == list(range(10)) for i in range(0, 50, 10))
+
+
+any_data = settings(derandomize=True, deadline=None, max_examples=100)(
+    given(
+        poses=st.integers(1, 40),
+        size=st.integers(1, 50),
+        epoch_size=st.integers(0, 60),
+        seed=st.integers(0, 2**32 - 1),
+    )
+)
+
+
+def unconditional(poses: int, size: int, epoch_size: int, seed: int) -> Batches:
+    options = {"batch_size": size, "epoch_size": epoch_size, "seed": seed}
+    return batches(split=tiny.split(poses, pairs=0), algorithm="wgan_gp", **options)
+
+
+@any_data
+def test_every_pass_of_any_data_is_a_permutation(poses, size, epoch_size, seed):
+    made = unconditional(poses, size, epoch_size, seed)
+    iterations = 3 * made.per_epoch + 3 * poses // size + 1  # three passes at the least
+    stream = torch.cat([made.indices(iteration) for iteration in range(iterations)])
+    for start in range(0, 3 * poses, poses):
+        assert stream[start : start + poses].sort().values.tolist() == list(range(poses))
+
+
+@any_data
+def test_iterations_of_any_epoch_add_up_to_the_poses_seen(poses, size, epoch_size, seed):
+    made = unconditional(poses, size, epoch_size, seed)
+    drawn = [len(made.indices(iteration)) for iteration in range(2 * made.per_epoch)]
+    assert 0 < min(drawn) and max(drawn) <= size
+    assert [made.seen(i) for i in range(len(drawn) + 1)] == [
+        sum(drawn[:i]) for i in range(len(drawn) + 1)
+    ]
+    of_an_epoch = made.seen(made.per_epoch)
+    assert made.seen(2 * made.per_epoch) == 2 * of_an_epoch
+    if epoch_size:  # in whole minibatches
+        assert of_an_epoch == made.per_epoch * size and 0 <= of_an_epoch - epoch_size < size
+    else:
+        assert of_an_epoch == poses
 
 
 def test_order_is_a_function_of_seed_and_pass_alone():
