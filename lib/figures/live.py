@@ -1,10 +1,9 @@
 """Figures that come alive in the book: curves to zoom, poses that a slider or a choice changes.
 
-A live figure is an image, which JupyterLab and the book show, and with it, in the same output of
-the cell, what moves, as JSON. This module is a Sphinx extension too, named in ``_config.yml``: it
-hands that JSON to the page, where ``book/assets/live.js`` puts it in the image's place, and copies
-plotly's script, which draws the curves, into the book, once. Without scripts, and in print, the
-image remains: nothing is ever blank.
+A live figure is an image, which JupyterLab and the book show, and in the same output of the cell
+what moves, as JSON. This module is also a Sphinx extension, named in ``_config.yml``: it hands that
+JSON to the page, where ``book/assets/live.js`` puts it in the image's place, and copies plotly's
+script, which draws the curves, into the book. Without scripts, and in print, the image remains.
 """
 
 import json
