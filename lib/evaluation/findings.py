@@ -41,8 +41,7 @@ class Finding:
     def __str__(self) -> str:
         return self.sentence
 
-    def _repr_markdown_(self) -> str:
-        return self.sentence
+    _repr_markdown_ = __str__
 
 
 def mode_collapse(result: Evaluation) -> Finding:
