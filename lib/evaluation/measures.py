@@ -69,8 +69,8 @@ class Evaluation:
             found[name] = estimate.value
             if not np.isnan(estimate.low):
                 found |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-        sizes = {"n_real": len(self.real), "n_fake": len(self.fake)}
-        return found | sizes | {"n_val": len(self.retrieval_real)}
+        sizes = len(self.real), len(self.fake), len(self.retrieval_real)
+        return found | dict(zip(("n_real", "n_fake", "n_val"), sizes, strict=True))
 
     def _repr_markdown_(self) -> str:
         """The main numbers as a table, real next to synthesised poses."""
@@ -208,11 +208,7 @@ def references(dataset: Dataset, poses: int | None, seed: int = 0) -> dict[str, 
     parts = order.split([size, size, len(known) - 2 * size])
     real, held_out, others = (through_heatmap(known[part]) for part in parts)
     queries, coder = through_heatmap(dataset.val.poses[:poses]), networks.pose_coder(dataset)
-    sets = {
-        "real poses, held out": (held_out, torch.cat([real, others])),
-        "mean pose": (mean_pose(known).expand(size, -1, -1), torch.cat([real, held_out, others])),
-    }
-    return {
-        name: compare(real, fake, queries, train, coder, seed)
-        for name, (fake, train) in sets.items()
-    }
+    train, mean = torch.cat([real, others]), mean_pose(known).expand(size, -1, -1)
+    ceiling = compare(real, held_out, queries, train, coder, seed)
+    floor = compare(real, mean, queries, torch.cat([train, held_out]), coder, seed)
+    return {"real poses, held out": ceiling, "mean pose": floor}

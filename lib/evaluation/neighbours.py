@@ -178,8 +178,7 @@ def pose_distances(a, b) -> np.ndarray:
 
 def diversity(poses, seed: int = 0, pairs: int = 20_000) -> float:
     """Mean distance of two poses, over random pairs, heatmap pixels; low where modes collapse."""
-    places = _locations(poses)  # (17, 2, N)
-    source = torch.Generator().manual_seed(seed)
+    places, source = _locations(poses), torch.Generator().manual_seed(seed)
     n = places.shape[2]
     first = torch.randint(n, (pairs,), generator=source)
     second = (first + 1 + torch.randint(n - 1, (pairs,), generator=source)) % n
