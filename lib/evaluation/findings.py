@@ -41,8 +41,7 @@ class Finding:
     def __str__(self) -> str:
         return self.sentence
 
-    def _repr_markdown_(self) -> str:
-        return self.sentence
+    _repr_markdown_ = __str__
 
 
 def mode_collapse(result: Evaluation) -> Finding:
@@ -78,10 +77,9 @@ def loss_trend(metrics: Sequence[Mapping]) -> Finding:
 
 
 def ahead(a: Estimate, b: Estimate, names: tuple[str, str]) -> str:
-    """Which of two accuracies is the better one, by their intervals: a clause."""
-    if not a.beside(b):
-        return "their intervals overlap"
-    return f"{names[0] if a.beside(b) < 0 else names[1]} is ahead"
+    """A clause on which of two accuracies is the better one, by their intervals."""
+    better = {-1: f"{names[0]} is ahead", 0: "their intervals overlap", 1: f"{names[1]} is ahead"}
+    return better[a.beside(b)]
 
 
 def early(gp: Estimate, clamped: Estimate, epoch: float, end: float) -> Finding:
@@ -118,13 +116,11 @@ def captions_apart(distances, repeats: int) -> Finding:
     """Whether encodings tell captions of one image from those of two (4.2, Figure 10), by a
     :class:`lib.data.captions.Distances`."""
     p, same, different = distances.probability, distances.same.mean(), distances.different.mean()
-    says = "encodings hardly tell whether two captions belong to the same image"
-    if p > TELLING:
-        says = "encodings tell, to some degree, which captions belong to the same image"
+    tell = "tell, to some degree," if p > TELLING else "hardly tell"
     return Finding(
         f"In {repeats:,} repeats the mean distance is {same:.3f} within an image and "
         f"{different:.3f} between two. The captions of one image are closer in {p:.1%} of the "
-        f"repeats (50% would be chance): {says}.",
+        f"repeats (50% would be chance): encodings {tell} which captions belong to the same image.",
         {"probability": p, "same": float(same), "different": float(different)},
     )
 
@@ -154,20 +150,19 @@ def overfitting(metrics: Sequence[Mapping]) -> Finding:
             f"The run has {len(gap)} validation losses, too few to tell overfitting from chance: "
             f"that takes {FEWEST}."
         )
-    first, *_, last = np.array_split(gap, 3)
-    grown = float(last.mean() - first.mean())
+    first, _, last = np.array_split(gap, 3)
+    before, after = float(first.mean()), float(last.mean())
     squared = first.var(ddof=1) / len(first) + last.var(ddof=1) / len(last)
-    error = float(np.sqrt(squared * len(gap) / effective_size(gap)))
+    grown, error = after - before, float(np.sqrt(squared * len(gap) / effective_size(gap)))
     says = "no overfitting shows"
     if grown > 2 * error:
         says = "the curves part, as they do in overfitting"
     elif grown < -2 * error:
         says = "the curves come closer, which is not overfitting"
     return Finding(
-        f"The validation loss of D less its training loss averages {first.mean():.2f} in the first "
-        f"third of the run and {last.mean():.2f} in the last. The growth is {grown:.2f} ± "
-        f"{2 * error:.2f}: {says}.",
-        {"first": float(first.mean()), "last": float(last.mean()), "grown": grown, "error": error},
+        f"The validation loss of D less its training loss is {before:.2f} in the first third of "
+        f"the run and {after:.2f} in the last. It grows by {grown:.2f} ± {2 * error:.2f}: {says}.",
+        {"first": before, "last": after, "grown": grown, "error": error},
     )
 
 
@@ -175,17 +170,14 @@ def capacity(full: Finding, reduced: Finding) -> Finding:
     """Whether half the features overfit less (4.3), of two findings of :func:`overfitting`."""
     if not full.numbers or not reduced.numbers:
         return Finding("One of the two runs has too few validation losses to compare their gaps.")
-    a, b = full.numbers, reduced.numbers
-    error = 2 * float(np.hypot(a["error"], b["error"]))
+    a, b = full.numbers["grown"], reduced.numbers["grown"]
     says = "The difference is within what chance gives"
-    if a["grown"] - b["grown"] > error:
-        says = "The reduced model overfits less"
-    elif b["grown"] - a["grown"] > error:
-        says = "The reduced model overfits more"
+    if abs(a - b) > 2 * np.hypot(full.numbers["error"], reduced.numbers["error"]):
+        says = f"The reduced model overfits {'less' if a > b else 'more'}"
     return Finding(
-        f"The gap grows by {a['grown']:.2f} at full and by {b['grown']:.2f} at reduced capacity. "
-        f"{says}. Two runs compare only at the same number of epochs and the same learning rate.",
-        {"full": a["grown"], "reduced": b["grown"]},
+        f"The gap grows by {a:.2f} at full and by {b:.2f} at reduced capacity. {says}. Two runs "
+        "compare only at the same number of epochs and the same learning rate.",
+        {"full": a, "reduced": b},
     )
 
 
@@ -199,10 +191,10 @@ def caption_matters(along: float, down: float) -> Finding:
     """Whether the caption changes the pose (4.3): the mean distance of two poses that share their
     noise, and of two that share their caption, heatmap pixels."""
     says = "the caption hardly matters"
+    if along > SAYING * down:
+        says = "the caption matters, though less than the noise"
     if along > DECIDING * down:
         says = "the caption matters as much as the noise"
-    elif along > SAYING * down:
-        says = "the caption matters, though less than the noise"
     return Finding(
         f"Two poses of one noise and different captions are {along:.0f} apart on average, two of "
         f"one caption and different noises {down:.0f}: {says}.",
@@ -213,7 +205,7 @@ def caption_matters(along: float, down: float) -> Finding:
 def warm_against_random(warm: Estimate, random: Estimate, lengths: tuple[int, int]) -> Finding:
     """Whether the warm start matters (4.3), by 1-NN accuracies after so many iterations."""
     says = ahead(warm, random, ("the warm start", "the random start"))
-    unequal = "" if len(set(lengths)) == 1 else " The two were not trained equally long."
+    unequal = " The two were not trained equally long." if lengths[0] != lengths[1] else ""
     return Finding(
         f"After {lengths[0]:,} iterations from the warm start the 1-NN accuracy is {warm:.1%}, "
         f"after {lengths[1]:,} from random weights {random:.1%}: {says}.{unequal}",
@@ -248,9 +240,9 @@ def close_to_real(result: Evaluation) -> Finding:
         says = "By both measures they are close to real poses"
     d_r, d_g = result.retrieval_real.mean(), result.retrieval_fake.mean()
     return Finding(
-        f"The leave-one-out accuracy is {accuracy:.1%} with {len(result.fake):,} poses of each "
-        f"kind. Validation poses are {d_r:.1f} from the nearest real and {d_g:.1f} from the "
-        f"nearest synthesised pose, a ratio of {ratio:.3f}. {says}.",
+        f"The leave-one-out accuracy is {accuracy:.1%}, with {len(result.fake):,} poses of each "
+        f"kind. The nearest real pose is {d_r:.1f} from a validation pose on average, the nearest "
+        f"synthesised one {d_g:.1f}, a ratio of {ratio:.3f}. {says}.",
         {"accuracy": accuracy, "ratio": ratio},
     )
 
@@ -272,10 +264,10 @@ def beside_the_thesis(result: Evaluation, source: str) -> Finding:
 
 def copies(copied: Estimate) -> Finding:
     """Whether training poses are repeated, by the share of poses as near to one as a copy."""
-    usual = "more than" if copied.low > COPIED else "no more than"
+    usual = "more" if copied.low > COPIED else "no more"
     return Finding(
         f"Of the synthesised poses {copied:.1%} lie as near to a training pose as only 1% of the "
-        f"validation poses do: {usual} of poses that training never saw.",
+        f"validation poses do: {usual} than poses that training never saw.",
         {"copied": copied.value},
     )
 

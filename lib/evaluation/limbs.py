@@ -23,13 +23,11 @@ def _point(poses: torch.Tensor, *names: str) -> tuple[torch.Tensor, torch.Tensor
 
 
 def limb_ratios(poses) -> np.ndarray:
-    """Length of each limb over that of the trunk, from between the shoulders to between the hips.
+    """(N, 10) lengths over that of the trunk, from between the shoulders to between the hips, of
+    poses (N, 17, 3) in heatmap pixels.
 
-    Args:
-        poses: (N, 17, 3) heatmap pixels.
-    Returns:
-        (N, 10): four limbs of the left, four of the right side, breadth of shoulders and of hips;
-        ``nan`` where a keypoint is missing or the trunk is seen from its end.
+    Four limbs of the left, four of the right side, breadth of shoulders and of hips; ``nan`` where
+    a keypoint is missing or the trunk is seen from its end.
     """
     poses = torch.as_tensor(np.asarray(poses), dtype=torch.float64)
     sides = ("left", "right")
@@ -46,14 +44,8 @@ def limb_ratios(poses) -> np.ndarray:
 
 
 def implausible(poses, real) -> np.ndarray:
-    """Which poses have a limb whose ratio lies outside the range of 99 % of the real ones.
-
-    Args:
-        poses: (N, 17, 3) heatmap pixels.
-        real: (M, 17, 3) the real poses that give the ranges.
-    Returns:
-        (N,) 1 or 0. Of the real poses themselves up to a tenth have one of ten ratios outside.
-    """
+    """(N,) 1 where a pose (N, 17, 3) has a limb whose ratio lies outside the range of 99 % of the
+    real ones (M, 17, 3), 0 elsewhere. Of the real poses up to a tenth have one of ten outside."""
     tail = (1 - RANGE) / 2
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice")  # a limb that no real pose shows

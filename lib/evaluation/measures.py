@@ -1,7 +1,6 @@
 """How close synthesised poses are to real ones (thesis 4.4.2, and what has become usual since).
 
-Each measure is a mean over poses wherever it can be, so that it has a bootstrap interval; the
-Fréchet distance is one number of two sets.
+A measure that is a mean over poses has a bootstrap interval; the Fréchet distance has none.
 """
 
 import dataclasses
@@ -21,21 +20,17 @@ from lib.losses import ALGORITHMS
 from lib.models.synthesis import noise, synthesise_parts
 from lib.training.runs import Run
 
-NEAREST = 5  # neighbour to which a ball reaches, in sets of that many poses
+NEAREST = 5  # neighbour to which a ball reaches
 BALLS = 20_000  # poses of each kind, at the most, whose neighbourhoods are compared
-COPY = 0.01  # share of the validation poses that lie as near to a training pose as a copy
+COPY = 0.01  # share of validation poses that lie as near to a training pose as a copy
 
 
 def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
-    """(m1 - m2)^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), of means m and covariances S (Heusel et al.
-    2017).
-
-    Args:
-        real, fake: (N, F) and (M, F) features, more of each than F.
-    """
+    """(m1 - m2)^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), of means m and covariances S of features
+    (N, F) and (M, F), more of each than F (Heusel et al. 2017)."""
     real, fake = (np.asarray(x, dtype=np.float64) for x in (real, fake))
     s1, s2 = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (real, fake))
-    # The eigenvalues of S1 S2 are not negative but for rounding; their roots' sum is the trace.
+    # The trace is the sum of the roots of the eigenvalues, none negative but for rounding.
     roots = np.sqrt(np.linalg.eigvals(s1 @ s2).real.clip(min=0))
     shift = real.mean(axis=0) - fake.mean(axis=0)
     return float(shift @ shift + np.trace(s1) + np.trace(s2) - 2 * roots.sum())
@@ -74,24 +69,23 @@ class Evaluation:
             found[name] = estimate.value
             if not np.isnan(estimate.low):
                 found |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-        sizes = {"n_real": self.real, "n_fake": self.fake, "n_val": self.retrieval_real}
-        return found | {name: len(what) for name, what in sizes.items()}
+        sizes = len(self.real), len(self.fake), len(self.retrieval_real)
+        return found | dict(zip(("n_real", "n_fake", "n_val"), sizes, strict=True))
 
     def _repr_markdown_(self) -> str:
         """The main numbers as a table, real next to synthesised poses."""
         e = self.estimates
-        pairs = (
+        rows = [["1-NN leave-one-out accuracy", "", f"{e['accuracy']:.1%}", "50%"]]
+        for what, name, spec, perfect in (
             ("accuracy on each kind", "accuracy", ".1%", "50%"),
             ("distance of validation poses to the nearest", "retrieval", ".1f", "equal"),
             ("mean distance of two poses", "diversity", ".1f", "equal"),
             ("visible keypoints", "visible", ".1f", "equal"),
             ("a limb of unusual length", "implausible", ".1%", "equal"),
-        )
-        rows = [("1-NN leave-one-out accuracy", "", f"{e['accuracy']:.1%}", "50%")]
-        for what, name, spec, perfect in pairs:
+        ):
             real, fake = (format(e[f"{name}_{kind}"], spec) for kind in ("real", "fake"))
-            rows.append((what, real, fake, perfect))
-        rows.append(("poses", f"{len(self.real):,}", f"{len(self.fake):,}", ""))
+            rows.append([what, real, fake, perfect])
+        rows.append(["poses", f"{len(self.real):,}", f"{len(self.fake):,}", ""])
         return Table(["", "real", "synthesised", "perfect"], rows)._repr_markdown_()
 
 
@@ -110,8 +104,9 @@ def compare(
         queries: (V, 17, 3) validation poses.
         train: (T, 17, 3) all training poses, which might have been copied.
         coder: gives the features of the Fréchet distance.
-        seed: of bootstrap and of what is drawn.
+        seed: of the bootstrap and of random choices.
     """
+    kinds = {"real": real, "fake": fake}
     d_r, d_g = (neighbours.nearest_distances(queries, poses) for poses in (real, fake))
     k = min(NEAREST, len(real) - 1, len(fake) - 1)
     balls = neighbours.manifold(*(x[_choice(len(x), BALLS, seed)] for x in (real, fake)), k)
@@ -127,13 +122,12 @@ def compare(
         **{name: (value,) for name, value in balls.items()},
         "copied": (neighbours.nearest_distances(fake, train) <= near,),
     }
-    for kind, poses in (("real", real), ("fake", fake)):
+    for kind, poses in kinds.items():
         outcomes[f"visible_{kind}"] = (poses[..., 2].sum(dim=1).numpy(),)
         outcomes[f"implausible_{kind}"] = (implausible(poses, real),)
     estimates = {name: bootstrap(*values, seed=seed) for name, values in outcomes.items()}
-    features = [coder(poses).numpy() for poses in (real, fake)]
-    estimates["frechet"] = Estimate(frechet_distance(*features))
-    for kind, poses in (("real", real), ("fake", fake)):
+    estimates["frechet"] = Estimate(frechet_distance(coder(real).numpy(), coder(fake).numpy()))
+    for kind, poses in kinds.items():
         estimates[f"diversity_{kind}"] = Estimate(neighbours.diversity(poses, seed))
     return Evaluation(estimates, d_r, d_g, real, fake)
 
@@ -141,17 +135,14 @@ def compare(
 def evaluate(
     run: Run, dataset: Dataset, poses: int | None, epoch: float | None = None, seed: int = 0
 ) -> Evaluation:
-    """Compares a run's poses with the real ones they were learned from.
+    """Compares the poses of a finished run with the real ones that it was trained on.
 
     A conditional model makes one pose for each training pose that has captions, from one of them
     (4.4.2). An unconditional one makes as many as there are training poses. Real and synthesised
     poses go through the same rendering and decoding.
 
     Args:
-        run: a finished run.
-        dataset: the data it was trained on.
-        poses: random training poses, and validation poses, that are compared at the most;
-            None for all.
+        poses: random training poses, and validation poses, compared at the most; None for all.
         epoch: evaluate G as it was after this epoch, a named snapshot.
         seed: of noise, captions and the choice of poses.
     """
@@ -182,9 +173,9 @@ def track(
     """How a Wasserstein critic's loss and the quality of an unconditional G go together.
 
     Returns:
-        For each epoch of which G was kept, and for the end: the epoch; the mean of -loss_d since
-        the one before, the critic's estimate of the distance less its penalty; the Fréchet distance
-        of at most ``poses`` synthesised poses to as many training poses.
+        For each epoch whose G was kept, and for the end: the epoch; the mean of -loss_d since the
+        one before, the critic's estimate of the distance less its penalty; the Fréchet distance of
+        at most ``poses`` synthesised poses to as many training poses.
     """
     coder, known = networks.pose_coder(dataset), dataset.train.poses
     real = coder(through_heatmap(known[_choice(len(known), poses, seed)])).numpy()
@@ -209,22 +200,15 @@ def _choice(number: int, most: int | None, seed: int) -> torch.Tensor:
 
 
 def references(dataset: Dataset, poses: int | None, seed: int = 0) -> dict[str, Evaluation]:
-    """What the measures say of real poses, and of the mean pose: their ceiling and their floor.
-
-    Real poses are compared with other real ones, so that there are half as many of each where the
-    data hold no more.
-    """
+    """What the measures say of real poses and of the mean pose: their ceiling and their floor. Real
+    poses are compared with other real ones, half of the training poses each at the most."""
     known = dataset.train.poses
     size = min(poses or len(known), len(known) // 2)
     order = torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))
     parts = order.split([size, size, len(known) - 2 * size])
     real, held_out, others = (through_heatmap(known[part]) for part in parts)
     queries, coder = through_heatmap(dataset.val.poses[:poses]), networks.pose_coder(dataset)
-    sets = {
-        "real poses, held out": (held_out, torch.cat([real, others])),
-        "mean pose": (mean_pose(known).expand(size, -1, -1), torch.cat([real, held_out, others])),
-    }
-    return {
-        name: compare(real, fake, queries, train, coder, seed)
-        for name, (fake, train) in sets.items()
-    }
+    train, mean = torch.cat([real, others]), mean_pose(known).expand(size, -1, -1)
+    ceiling = compare(real, held_out, queries, train, coder, seed)
+    floor = compare(real, mean, queries, torch.cat([train, held_out]), coder, seed)
+    return {"real poses, held out": ceiling, "mean pose": floor}

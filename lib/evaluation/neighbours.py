@@ -67,9 +67,9 @@ def _nearest(queries: torch.Tensor, references: torch.Tensor, leave_out: bool) -
     ``leave_out``: both are the same set, and a pose is not its own neighbour.
     """
     n, m = queries.shape[2], references.shape[2]
-    large = n * m > COMPILED
-    rows = ROWS if large else max(1, min(n, CELLS // m))
-    block = _compiled() if large else _block
+    rows, block = max(1, min(n, CELLS // m)), _block
+    if n * m > COMPILED:
+        rows, block = ROWS, _compiled()
     nearest = queries.new_empty(n)
     for start in range(0, n, rows):
         start = max(0, min(start, n - rows))  # the last part is as long as the others
@@ -92,13 +92,11 @@ def nearest_distances(queries, references) -> np.ndarray:
 
 
 def leave_one_out(real, fake) -> np.ndarray:
-    """Whether a 1-nearest-neighbour classifier tells each pose's kind, real or synthesised, by all
-    the others (the classifier two-sample test of 4.4.2).
+    """Whether a 1-nearest-neighbour classifier tells the kind of each pose, real (N, 17, 3) or
+    synthesised (M, 17, 3), by all the others (the classifier two-sample test of 4.4.2).
 
     The mean is its accuracy: 0.5 is perfect, 1 is a wrong distribution, 0 a memorised one.
 
-    Args:
-        real, fake: (N, 17, 3) and (M, 17, 3) poses in heatmap pixels.
     Returns:
         (N + M,) 1 where it is right, 0 where it is wrong, 0.5 where both kinds are equally near.
     Raises:
@@ -146,12 +144,9 @@ def _radii(places: torch.Tensor, k: int) -> torch.Tensor:
 
 
 def manifold(real, fake, k: int = 5) -> dict[str, np.ndarray]:
-    """How the sets of real and synthesised poses cover each other.
+    """How real (N, 17, 3) and synthesised poses (M, 17, 3) cover each other: each has a ball that
+    reaches to its k-th nearest neighbour of its own kind.
 
-    Each pose has a ball that reaches to its k-th nearest neighbour of its own kind.
-
-    Args:
-        real, fake: (N, 17, 3) and (M, 17, 3) poses in heatmap pixels, more than ``k`` of each.
     Returns:
         ``precision`` (M,) and ``recall`` (N,), whether a pose lies in a ball of the other kind
         (Kynkäänniemi et al. 2019); ``density`` (M,), in how many real ones' balls a synthesised
@@ -172,12 +167,7 @@ def manifold(real, fake, k: int = 5) -> dict[str, np.ndarray]:
         number[part] = inside.sum(dim=1).float()
         coverage |= inside.any(dim=0)
         recall |= (distances <= fake_radii[part, None]).any(dim=0)
-    found = {
-        "precision": number > 0,
-        "recall": recall,
-        "density": number / k,
-        "coverage": coverage,
-    }
+    found = dict(precision=number > 0, recall=recall, density=number / k, coverage=coverage)
     return {name: outcomes.double().cpu().numpy() for name, outcomes in found.items()}
 
 
@@ -188,8 +178,7 @@ def pose_distances(a, b) -> np.ndarray:
 
 def diversity(poses, seed: int = 0, pairs: int = 20_000) -> float:
     """Mean distance of two poses, over random pairs, heatmap pixels; low where modes collapse."""
-    places = _locations(poses)  # (17, 2, N)
-    source = torch.Generator().manual_seed(seed)
+    places, source = _locations(poses), torch.Generator().manual_seed(seed)
     n = places.shape[2]
     first = torch.randint(n, (pairs,), generator=source)
     second = (first + 1 + torch.randint(n - 1, (pairs,), generator=source)) % n

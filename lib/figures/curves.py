@@ -23,11 +23,8 @@ def _curve(metrics: Sequence[Mapping], key: str) -> np.ndarray:
 
 
 def thin(curve: np.ndarray, most: int = 2000) -> np.ndarray:
-    """Thins a curve (2, n) to the lowest and highest point of each of ``most / 2`` equal parts.
-
-    So no peak is lost; a part with a NaN keeps one, so that a gap stays a gap. A curve of up to
-    ``most`` points is left as it is.
-    """
+    """Thins a curve (2, n) of more than ``most`` points to the lowest and the highest of each of
+    ``most / 2`` equal parts, so that no peak is lost; of NaNs a part keeps one, a gap."""
     if curve.shape[1] <= most:
         return curve
     keep = set()
@@ -46,10 +43,10 @@ def averages(curve: np.ndarray) -> np.ndarray:
 
 
 def cut_limits(curve: np.ndarray) -> tuple[float, float] | None:
-    """The values to show of a curve (2, n) that is wild at its beginning (Figure 8).
+    """The values to show of a curve (2, n) that is wild at its beginning (Figure 8), or None.
 
     They hold the later half of the finite points, but for spikes: all between the quantiles of
-    0.5 and 99.5 %, and a third as much on either side. None when three times that holds all.
+    0.5 and 99.5 %, and a third as much on either side. If three times that holds all, all is shown.
     """
     x, y = curve[:, np.isfinite(curve[1])]
     if not len(y):
@@ -77,15 +74,11 @@ def _draw_losses(ax: Axes, metrics: Sequence[Mapping], key: str, cut: bool) -> N
     notes = []
     if limits:
         # Few as they are, validation points must not all fall outside: the later ones are shown.
-        late = validation[1, validation[0] >= np.median(validation[0])] if validation.size else []
-        shown = [value for value in late if np.isfinite(value)]
-        space = 0.03 * (limits[1] - limits[0])
-        limits = (
-            min([limits[0], *(v - space for v in shown)]),
-            max([limits[1], *(v + space for v in shown)]),
-        )
-        ax.set_ylim(limits)
-        outside = (y < limits[0]) | (y > limits[1])
+        late = validation[1, validation.shape[1] // 2 :]
+        space, late = 0.03 * (limits[1] - limits[0]), late[np.isfinite(late)]
+        low, high = min([limits[0], *(late - space)]), max([limits[1], *(late + space)])
+        ax.set_ylim(low, high)
+        outside = (y < low) | (y > high)
         if outside.any():
             notes.append(
                 f"cut off for display: {outside.sum():,} of {len(y):,} points, the last at epoch "
@@ -106,8 +99,7 @@ def loss_curves(metrics: Sequence[Mapping], cut: bool = True) -> Figure:
     """Losses of D and, below, of G over the epochs (Figures 3, 5, 8, 11, 12, 14, 17).
 
     Args:
-        metrics: lines of metrics.jsonl: ``epoch`` with ``loss_d`` and, where G was updated,
-            ``loss_g``; or ``epoch`` with ``val_loss_d`` and ``val_loss_g``.
+        metrics: lines of metrics.jsonl.
         cut: leave out what is far from the later half, and say so above the curve.
     """
     fig = Page(WIDTH, 5.4, layout="constrained")
@@ -151,10 +143,7 @@ def distance_histograms(
 
 
 def retrieval_histogram(d_r: np.ndarray, d_g: np.ndarray) -> Figure:
-    """Distances (n,) of validation poses to their nearest real and synthesised pose (Figure 21).
-
-    Heatmap pixels, summed over the 17 keypoints (thesis 4.4.2).
-    """
+    """Distances (n,) of validation poses to their nearest real and synthesised pose (Figure 21)."""
     labels = ("nearest real pose", "nearest synthesised pose")
     return distance_histograms(d_r, d_g, labels, "distance (heatmap pixels, sum over keypoints)")
 

@@ -1,10 +1,9 @@
 """Figures that come alive in the book: curves to zoom, poses that a slider or a choice changes.
 
-A live figure is an image, which JupyterLab and the book show, and with it, in the same output of
-the cell, what moves, as JSON. This module is a Sphinx extension too, named in ``_config.yml``: it
-hands that JSON to the page, where ``book/assets/live.js`` puts it in the image's place, and copies
-plotly's script, which draws the curves, into the book, once. Without scripts, and in print, the
-image remains: nothing is ever blank.
+A live figure is an image, which JupyterLab and the book show, and in the same output of the cell
+what moves, as JSON. This module is also a Sphinx extension, named in ``_config.yml``: it hands that
+JSON to the page, where ``book/assets/live.js`` puts it in the image's place, and copies plotly's
+script, which draws the curves, into the book. Without scripts, and in print, the image remains.
 """
 
 import json
@@ -112,7 +111,7 @@ def interpolation_slider(
         {"name": f"{left} \N{RIGHTWARDS ARROW} {right}", "ends": (left, right), "frames": frames}
         for (left, right), frames in zip(ends, keypoints(heatmaps), strict=True)
     ]
-    return Live(figure, {"choices": choices, "skeleton": _skeleton()})
+    return _poses(figure, choices)
 
 
 def gallery(figure: Page, captions: Sequence[str], real: torch.Tensor, fakes: torch.Tensor) -> Live:
@@ -123,7 +122,7 @@ def gallery(figure: Page, captions: Sequence[str], real: torch.Tensor, fakes: to
         {"name": " ".join(caption.split()), "real": pose, "frames": [column]}
         for caption, pose, column in columns
     ]
-    return Live(figure, {"choices": choices, "skeleton": _skeleton()})
+    return _poses(figure, choices)
 
 
 def keypoints(heatmaps: torch.Tensor) -> list:
@@ -134,10 +133,11 @@ def keypoints(heatmaps: torch.Tensor) -> list:
     return xy.reshape(*heatmaps.shape[:-3], -1).tolist()
 
 
-def _skeleton() -> dict[str, list]:
-    """The colour of each keypoint, and the edges with theirs, as in all the book's images."""
+def _poses(figure: Page, choices: list[dict]) -> Live:
+    """A choice of poses, in the colours of keypoints and edges of all the book's images."""
     edges = [(*edge, SIDES[side(edge)]) for edge in EDGES]
-    return {"colours": [to_hex(colour) for colour in COLOURS], "edges": edges}
+    skeleton = {"colours": [to_hex(colour) for colour in COLOURS], "edges": edges}
+    return Live(figure, {"choices": choices, "skeleton": skeleton})
 
 
 def _copy_script(app, exception):
@@ -146,24 +146,18 @@ def _copy_script(app, exception):
         shutil.copyfile(script, Path(app.outdir) / "_static" / SCRIPT)
 
 
-def moving(notebook: Path) -> list[dict[str, Any]]:
-    """What moves in an executed notebook, each with the ``place``, its figure's name, where."""
-    found = []
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")
+def _add_to_page(app, pagename: str, _template, context: dict, _doctree) -> None:
+    """Hands a page what moves in its executed notebook, each with the name of its figure."""
+    source = Path(app.srcdir) / f"{pagename}.ipynb"
+    cells = json.loads(source.read_text(encoding="utf-8"))["cells"] if source.is_file() else []
+    for cell in cells:
+        place = {"place": cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")}
         for output in cell.get("outputs", []):
             if content := output.get("data", {}).get(MIME):
-                found.append({"place": name, **content})
-    return found
-
-
-def _add_to_page(app, pagename: str, _template, context: dict, _doctree) -> None:
-    source = Path(app.srcdir) / f"{pagename}.ipynb"
-    for content in moving(source) if source.is_file() else ():
-        # No text in it can end the script element.
-        text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
-        script = f"<script>(window.liveFigures ??= []).push({text});</script>"
-        context["body"] += script
+                # No text in it can end the script element.
+                text = json.dumps(place | content, separators=(",", ":")).replace("<", "\\u003c")
+                script = f"<script>(window.liveFigures ??= []).push({text});</script>"
+                context["body"] += script
 
 
 def setup(app):

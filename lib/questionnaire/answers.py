@@ -119,9 +119,6 @@ class Results:
             "questions": [{"caption": caption} | count(*counted) for caption, *counted in each],
         }
 
-    def _repr_markdown_(self) -> str:
-        return str(self)
-
     def __str__(self) -> str:
         """The verdict and a table, Markdown that reads well as it is; or how to begin."""
         if not self.subjects:
@@ -135,11 +132,13 @@ class Results:
         table = Table(["", "synthesised", "95% interval", "caption"], rows)
         return f"{self.verdict}\n\n{table._repr_markdown_()}"
 
+    _repr_markdown_ = __str__
+
     def figure(self):
         """The shares with their intervals (:func:`lib.figures.curves.preferences`), or None."""
         if not self.subjects:
             return None
-        from lib.figures import preferences
+        from lib.figures import preferences  # which the counting of answers need not have
 
         title = "TEST DATA, answered by a script" if self.test else ""
         return preferences(self.captions, self.each, self.overall, title)

@@ -30,8 +30,7 @@ COLUMNS, TILE = 8, 384  # of the one picture that holds all poses: tiles a row, 
 
 
 def _distinct(dataset: Dataset, number: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pairs (number,) of the validation split, and a caption's row (number,) of each; no caption
-    comes twice."""
+    """Pairs (number,) of the validation split and a row (number,) of each, no caption twice."""
     val = dataset.val
     pairs, rows = pick_captions(val, len(val.pair_pose), seed)
     first: dict[str, int] = {}
@@ -47,11 +46,8 @@ def _distinct(dataset: Dataset, number: int, seed: int) -> tuple[torch.Tensor, t
 
 
 def _sides(G: Generator, number: int, seed: int) -> torch.Tensor:
-    """(number,) the side of the synthesised pose, 0 or 1, half of them each.
-
-    The weights decide, too: the seed alone, usually 0, would give the key to all who have this
-    code.
-    """
+    """(number,) the side of the synthesised pose, 0 or 1, half of them each. The weights decide,
+    too: the seed alone, usually 0, would give the key to all who have this code."""
     digest = hashlib.sha256(str(seed).encode())
     for weight in G.state_dict().values():
         digest.update(weight.numpy().tobytes())
@@ -117,7 +113,6 @@ def make(
         "synthesised": [SIDES[side] for side in sides],
     }
     folder = folder or paths.QUESTIONNAIRE
-    places = folder / "questionnaire.html", folder / "key.json"
     if any(page["page"].encode() not in file.read_bytes() for file in collected(folder)):
         raise InputError(
             f"{paths.shown(folder / 'answers')} holds answers to another questionnaire: give "
@@ -128,9 +123,9 @@ def make(
     # No caption can end the script element that it stands in.
     text = json.dumps(page, ensure_ascii=False).replace("<", "\\u003c")
     html = TEMPLATE.read_text(encoding="utf-8").replace("@SHEET@", picture)
-    places[0].write_text(html.replace("@QUESTIONS@", text), encoding="utf-8", newline="\n")
-    paths.write_json(places[1], key)
-    return places
+    paths.write_text(folder / "questionnaire.html", html.replace("@QUESTIONS@", text))
+    paths.write_json(folder / "key.json", key)
+    return folder / "questionnaire.html", folder / "key.json"
 
 
 def collected(folder: Path) -> list[Path]:
