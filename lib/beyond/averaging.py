@@ -1,4 +1,4 @@
-"""A moving average of G's weights, which is kept of a run instead of the weights themselves."""
+"""A moving average of G's weights, which a run keeps instead of the weights themselves."""
 
 import copy
 
@@ -11,32 +11,23 @@ CALIBRATION = 64  # minibatches from which batch norm takes its statistics
 
 
 class Average:
-    """The average of a generator's weights.
-
-    Args:
-        G: as it begins.
-        decay: share of the average that is left after each update of G.
-    """
+    """The average of G's weights, of which the share ``decay`` is left after each update of G."""
 
     def __init__(self, G: Generator, decay: float):
         self.G, self.decay = copy.deepcopy(G), decay
 
     @torch.no_grad()
     def update(self, G: Generator, updates: int) -> None:
-        """Moves towards G after its update number ``updates``. The first updates, which are far
-        from the last, are forgotten faster."""
+        """Moves towards G after its update number ``updates``. The first updates, far from the
+        last, are forgotten faster."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
         for mean, weight in zip(self.G.parameters(), G.parameters(), strict=True):
             mean.lerp_(weight, 1 - decay)
 
     @torch.no_grad()
     def calibrated(self, batches, seed: int) -> Generator:
-        """The average with batch norm statistics of its own, for those of G are not its.
-
-        Args:
-            batches: :class:`lib.training.minibatches.Batches`, which draw noise and captions.
-            seed: of what is drawn.
-        """
+        """The average with batch norm statistics of its own, since those of G do not fit: from
+        noise and captions that :class:`lib.training.minibatches.Batches` draw."""
         source, m = torch.Generator(batches.device).manual_seed(seed), batches.config.batch_size
         for norm in (module for module in self.G.modules() if isinstance(module, NORMS)):
             norm.reset_running_stats()

@@ -19,7 +19,7 @@ STEEP = 4.0  # how fast a keypoint becomes visible
 
 
 class Linear(nn.Linear):
-    """A linear layer that is initialised as the convolutions are whose place it takes."""
+    """A linear layer that begins as the convolution does whose place it takes."""
 
 
 def _width(features: float) -> int:
@@ -27,13 +27,8 @@ def _width(features: float) -> int:
 
 
 def relative(poses: torch.Tensor) -> torch.Tensor:
-    """Poses as D reads them: where an invisible keypoint lies makes no difference.
-
-    Args:
-        poses: (N, 17, 3) heatmap pixels and visibility 0 or 1.
-    Returns:
-        (N, 17, 3): x and y from the centre in units of 36 pixels, 0 where invisible; visibility.
-    """
+    """Poses (N, 17, 3), in heatmap pixels and visibility 0 or 1, as D reads them: x and y from the
+    centre in units of 36 pixels, 0 where invisible; visibility."""
     visible = poses[..., 2:]
     return torch.cat([(poses[..., :2] - CENTRE) / REACH * visible, visible], dim=2)
 
@@ -42,11 +37,8 @@ class KeypointGenerator(nn.Module):
     """A G that places 17 keypoints. Their heatmaps are drawn as those of real poses are.
 
     Three linear layers with batch norm, then a mean and a width for each of the 51 numbers. The
-    width is multiplied by one of the noises, so that keypoints move on their own, too.
-
-    Args:
-        conditional: takes a caption's encoding alongside the noise.
-        features: width relative to 2,048 channels.
+    width is multiplied by one of the noises, so that keypoints also move on their own.
+    ``features`` is relative to 2,048 channels.
     """
 
     def __init__(self, conditional: bool = False, features: float = 1.0):
@@ -80,12 +72,9 @@ class KeypointGenerator(nn.Module):
 class KeypointDiscriminator(nn.Module):
     """A D that reads 17 keypoints instead of their heatmaps.
 
-    Two linear layers, a third that reads the caption, too, and a weighted sum.
-
-    Args:
-        conditional, batch_norm, sigmoid: as for :class:`lib.models.tables.Discriminator`.
-        features: width relative to 2,048 channels.
-        projection: see :mod:`lib.beyond.projection`.
+    Two linear layers, a third that also reads the caption, and a weighted sum. Arguments as for
+    :class:`lib.models.tables.Discriminator`, ``features`` relative to 2,048 channels; for
+    ``projection`` see :mod:`lib.beyond.projection`.
     """
 
     def __init__(

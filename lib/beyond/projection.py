@@ -1,8 +1,7 @@
 """A discriminator that projects poses onto captions (Miyato and Koyama 2018).
 
 Its score has another term, the inner product of the compressed encoding with a projection of layer
-4's output, so that a caption and a pose can match. The thesis's D adds up a caption's and a pose's
-part in layer 5.
+4's output, so that a caption and a pose can match. The thesis's D adds up their parts in layer 5.
 """
 
 import math

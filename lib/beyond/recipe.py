@@ -38,7 +38,9 @@ class Beyond(Recipe):
         return G, ProjectionDiscriminator(*arguments) if c.projection else D
 
     def initialise(self, network: torch.nn.Module, generator: torch.Generator) -> None:
-        initialisation.initialise(network, generator, he=self.config.initialisation == "he")
+        if self.config.initialisation != "he":
+            return super().initialise(network, generator)
+        initialisation.initialise(network, generator)
 
     def read(self, poses: torch.Tensor) -> torch.Tensor:
         """As keypoints from the centre, where D reads keypoints."""

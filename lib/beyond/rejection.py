@@ -19,18 +19,17 @@ from lib.models.tables import NOISE, Discriminator, Generator
 from lib.training.progress import Progress
 
 CANDIDATES = 32  # noises for each one that is kept
-HELD_OUT = 10  # every tenth real pose is not learned from, and says when D has learned enough
+HELD_OUT = 10  # every tenth real pose is not learned, and tells when D has learned enough
 
 
 def learn(trainer, G: Generator, batches) -> Discriminator:
-    """D after ``rejection_epochs`` more, alone, at a rate that falls to 0; cut off, it starts over.
+    """A D that has learned for ``rejection_epochs`` more, alone, at a rate that falls to 0, as it
+    was when it told the held-out poses from synthesised ones best. Interrupted, it starts over.
 
     Args:
         trainer: a :class:`lib.training.trainer.Trainer` at its end, whose D stays as it is.
         G: what it has trained.
         batches: whose ``poses``, ten or more (N, 17, 3), D learns.
-    Returns:
-        D as it was when it told the held-out poses from synthesised ones best.
     """
     config, m = trainer.config, trainer.config.batch_size
     recipe, poses, per_epoch = trainer.recipe, batches.poses, batches.per_epoch
@@ -81,19 +80,11 @@ def chosen_noise(
     recipe: Recipe, G: Generator, D: Discriminator, number: int, seed: int
 ) -> torch.Tensor:
     """z (number, 128) of 32 times as many from N(0, 1), drawn without replacement in proportion to
-    p_r / p_g of their poses.
-
-    Args:
-        recipe: of the run.
-        G: its generator.
-        D: its rejector.
-        number: of noises.
-        seed: of all that is drawn.
-    """
+    p_r / p_g of their poses; D is the run's rejector."""
     source = torch.Generator()
 
     def drawn():
-        """All candidates, a part at a time; drawn twice, as they would fill gigabytes."""
+        """All candidates, a part at a time; drawn twice, since they would fill gigabytes."""
         source.manual_seed(seed)
         for _ in range(CANDIDATES):
             yield torch.randn(number, NOISE, generator=source)

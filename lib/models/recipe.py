@@ -17,11 +17,7 @@ from lib.models.tables import Discriminator, Generator
 
 
 class Recipe:
-    """What G makes and D reads, how both begin and learn, and what is kept of them.
-
-    Args:
-        config: of the run.
-    """
+    """What G makes and D reads, how both begin and learn, and what is kept of them."""
 
     smallest_batch = 1  # poses that batch norm needs
 
@@ -68,17 +64,17 @@ class Recipe:
         return self.config.learning_rate, self.config.learning_rate
 
     def begin(self, G: Generator) -> None:
-        """Is told the initialised G."""
+        """Called with the initialised G."""
 
     def updated(self, G: Generator, updates: int) -> None:
-        """Is told of each update of G, and how many there were."""
+        """Called after each update of G, with how many there were."""
 
     def kept(self, G: Generator, batches, seed: int) -> Generator:
-        """The generator that is kept of a run at some moment of it."""
+        """The generator that the run keeps, at any time in it."""
         return G
 
     def state(self, G: Generator) -> dict:
-        """What a checkpoint holds besides the networks that are kept, optimisers and counts."""
+        """What a checkpoint holds besides the networks kept, optimisers and counts."""
         return {}
 
     def load(self, G: Generator, kept: dict[str, torch.Tensor], state: dict) -> None:
@@ -86,7 +82,7 @@ class Recipe:
         G.load_state_dict(kept)
 
     def finish(self, trainer, batches, run) -> None:
-        """Is told that the last iteration is done."""
+        """Called after the last iteration."""
 
     def noise(self, run, number: int, seed: int, G: Generator | None = None) -> torch.Tensor:
         """z (number, 128) for poses of a finished run, from N(0, 1)."""

@@ -15,8 +15,8 @@ def noise(number: int, seed: int) -> torch.Tensor:
 
 
 def line(start: torch.Tensor, end: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """(steps, ...) points at equal distances from ``start`` to ``end``, both included: the
-    interpolations of Figures 19 and 20."""
+    """(steps, ...) points at equal distances from ``start`` to ``end``, both included (Figures 19
+    and 20)."""
     weight = torch.linspace(0, 1, steps).view(-1, *[1] * start.ndim)
     return start + weight * (end - start)
 
@@ -54,9 +54,8 @@ def caption_grid(G: Generator, h: torch.Tensor, rows: int, seed: int) -> torch.T
 def interpolate_noise(G: Generator, h: torch.Tensor, seed: int, steps: int = 5) -> torch.Tensor:
     """Heatmaps (N, steps, 17, 64, 64) between two random noises, for each of the scaled encodings
     h (N, 300): Figure 19."""
-    start, end = noise(2 * len(h), seed).chunk(2)
-    z = line(start, end, steps).transpose(0, 1).flatten(0, 1)  # (N * steps, 128)
-    return synthesise(G, z, h.repeat_interleave(steps, dim=0)).unflatten(0, (len(h), steps))
+    z = line(*noise(2 * len(h), seed).chunk(2), steps)
+    return _rows(G, z, h.expand(steps, -1, -1))
 
 
 def interpolate_captions(
@@ -64,6 +63,10 @@ def interpolate_captions(
 ) -> torch.Tensor:
     """Heatmaps (N, steps, 17, 64, 64) from scaled encodings ``start`` to ``end``, (N, 300) each;
     a row shares a noise: Figure 20."""
-    h = line(start, end, steps).transpose(0, 1).flatten(0, 1)  # (N * steps, 300)
-    z = noise(len(start), seed).repeat_interleave(steps, dim=0)
-    return synthesise(G, z, h).unflatten(0, (len(start), steps))
+    return _rows(G, noise(len(start), seed).expand(steps, -1, -1), line(start, end, steps))
+
+
+def _rows(G: Generator, z: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+    """Heatmaps (N, steps, 17, 64, 64) from z (steps, N, 128) and h (steps, N, 300)."""
+    z, h = (each.transpose(0, 1) for each in (z, h))
+    return synthesise(G, z.flatten(0, 1), h.flatten(0, 1)).unflatten(0, z.shape[:2])

@@ -3,6 +3,7 @@
 And their files, in safetensors' format.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -19,27 +20,29 @@ STD = 0.02
 
 
 @torch.no_grad()
-def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
+def initialise(
+    network: nn.Module,
+    generator: torch.Generator | None = None,
+    std_of: Callable[[nn.Module], float] = lambda layer: STD,
+) -> None:
     """Sets all weights as thesis 4.1 does: (transposed) convolutions from N(0, 0.02^2), batch norm
     from N(1, 0.02^2), their biases 0.
 
     The linear layer of a caption, on which the thesis is silent, is uniform within
-    1 / sqrt(inputs), weights and biases.
+    1 / sqrt(inputs), weights and biases. A subclass of it takes a convolution's place, and begins
+    as one does. ``std_of`` gives another standard deviation than 0.02 to such a layer.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | NORMS):
-            module.weight.normal_(float(isinstance(module, NORMS)), STD, generator=generator)
+        if type(module) is nn.Linear:
+            bound = module.in_features**-0.5
+            module.weight.uniform_(-bound, bound, generator=generator)
+            module.bias.uniform_(-bound, bound, generator=generator)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            module.weight.normal_(0.0, std_of(module), generator=generator)
             module.bias.zero_()
-        elif isinstance(module, nn.Linear):
-            uniform(module, generator)
-
-
-@torch.no_grad()
-def uniform(layer: nn.Linear, generator: torch.Generator | None = None) -> None:
-    """PyTorch's own initialisation of a linear layer: uniform within 1 / sqrt(inputs)."""
-    bound = layer.in_features**-0.5
-    layer.weight.uniform_(-bound, bound, generator=generator)
-    layer.bias.uniform_(-bound, bound, generator=generator)
+        elif isinstance(module, NORMS):
+            module.weight.normal_(1.0, STD, generator=generator)
+            module.bias.zero_()
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from layers import assert_normal
 from torch import nn
 
 from lib.beyond.initialisation import initialise
+from lib.models import weights
 from lib.models.tables import Discriminator, Generator
 
 
@@ -13,7 +14,7 @@ from lib.models.tables import Discriminator, Generator
 def test_initialisation_of_narrow_networks(kind):
     """Weights from N(0, 2 / n), where each of a layer's outputs is a weighted sum of n inputs."""
     network = kind(features=0.25)
-    initialise(network, torch.Generator().manual_seed(3), he=True)
+    initialise(network, torch.Generator().manual_seed(3))
     widths = {  # by the number of inputs that a middle output changes with, counted below
         Generator: [128, 128 * 4, 64 * 4, 32 * 4, 16 * 4],
         Discriminator: [17 * 16, 16 * 16, 32 * 16, 64 * 16, 128, 128 * 16],
@@ -36,11 +37,11 @@ def test_a_narrow_generator_begins_near_an_empty_heatmap_and_an_even_signal():
     z = torch.randn(16, 128, generator=torch.Generator().manual_seed(1))
     G, D = Generator(features=0.25), Discriminator(batch_norm=False, features=0.25, sigmoid=False)
     for network in (G, D):
-        initialise(network, torch.Generator().manual_seed(2), he=True)
+        initialise(network, torch.Generator().manual_seed(2))
     assert G.layers[-1][0].bias.unique().tolist() == [-1.5]
     assert G(z).median() < -0.8
     x = torch.randn(16, 17, 64, 64, generator=torch.Generator().manual_seed(3))
     hidden = D.joint(D.layers(x))
     assert 0.5 < hidden.square().mean() / 0.5 < 2  # as large as the input, half of it cut
-    initialise(D, torch.Generator().manual_seed(2), he=False)
+    weights.initialise(D, torch.Generator().manual_seed(2))
     assert D.joint(D.layers(x)).square().mean() < 1e-3

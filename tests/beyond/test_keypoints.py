@@ -8,8 +8,11 @@ from lib.beyond.initialisation import initialise
 from lib.beyond.keypoints import KeypointDiscriminator, KeypointGenerator, Linear, relative
 from lib.data.heatmaps import decode, render, through_heatmap
 from lib.errors import InputError
+from lib.models import weights
 from lib.models.tables import Discriminator, Generator
 from lib.models.weights import warm_start
+
+SCHEMES = {"normal": weights.initialise, "he": initialise}
 
 
 def source(seed: int) -> torch.Generator:
@@ -18,13 +21,13 @@ def source(seed: int) -> torch.Generator:
 
 def placing(conditional: bool = False, scheme: str = "he", seed: int = 0) -> KeypointGenerator:
     G = KeypointGenerator(conditional, features=0.125)
-    initialise(G, source(seed), scheme == "he")
+    SCHEMES[scheme](G, source(seed))
     return G.eval()
 
 
 def reading(*settings, **more) -> KeypointDiscriminator:
     D = KeypointDiscriminator(*settings, features=0.125, **more)
-    initialise(D, source(1), True)
+    initialise(D, source(1))
     return D
 
 
@@ -145,7 +148,7 @@ def test_the_score_written_out(sigmoid):
 @pytest.mark.parametrize(("scheme", "gain"), [("normal", None), ("he", 2.0)])
 def test_linear_layers_are_initialised_as_convolutions_are(scheme, gain):
     D = KeypointDiscriminator(True, False, False, features=0.25)
-    initialise(D, source(5), scheme == "he")
+    SCHEMES[scheme](D, source(5))
     for layer in (D.layers[0][0], D.layers[1][0], D.joint[0]):
         std = 0.02 if gain is None else (gain / layer.in_features) ** 0.5
         assert layer.weight.std().item() == pytest.approx(std, rel=0.03)

@@ -106,7 +106,7 @@ def test_the_compiled_penalty_has_the_gradients_of_the_other(name, monkeypatch):
     algorithm = ALGORITHMS[name]
     D = Discriminator(algorithm.conditional, False, False, tiny.FEATURES)
     source = torch.Generator().manual_seed(0)
-    initialise(D, source, he=True)
+    initialise(D, source)
     D.score[0].weight.data *= 50  # gradients steep enough for the one-sided penalty
     x, fake = torch.rand(2, 4, 17, 64, 64, generator=source)
     h = 5 * torch.randn(4, 300, generator=source) if algorithm.conditional else None
