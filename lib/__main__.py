@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from lib import paths
 from lib.errors import InputError
@@ -19,27 +20,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Profile = Annotated[str, typer.Option(help="Settings: a file of profiles/, without .toml.")]
-Data = Annotated[str, typer.Option(help="Prepared data: sample, coco, or a cache's path.")]
+Profile = Annotated[str, Option(help="Settings: a file of profiles/, without .toml.")]
+Data = Annotated[str, Option(help="Prepared data: sample, coco, or a cache's path.")]
 Zip = Annotated[
     Path | None,
-    typer.Option(help="COCO's annotations archive, or a folder of its layout; default: sample."),
+    Option(help="COCO's annotations archive, or a folder of its layout; default: sample."),
 ]
 OwnData = Annotated[
-    str | None, typer.Option(help="Prepared data; default: those that a run was trained on.")
+    str | None, Option(help="Prepared data; default: those that a run was trained on.")
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the noise and of what is drawn.")]
-Fresh = Annotated[bool, typer.Option(help="Train again although a run is finished.")]
+Seed = Annotated[int, Option(min=0, max=2**32 - 1, help="Of the noise and of what is drawn.")]
+Fresh = Annotated[bool, Option(help="Train again although a run is finished.")]
 Encoder = Annotated[
-    Path | None,
-    typer.Option(help="A pretrained fastText .bin; default: one trained on the captions."),
+    Path | None, Option(help="A pretrained fastText .bin; default: one trained on the captions.")
 ]
 
 
 @app.command()
 def prepare(
     coco_zip: Zip = None,
-    cache: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
+    cache: Path | None = Option(None, help="The file to write."),
     encoder: Encoder = None,
     profile: Profile = "published",
 ) -> None:
@@ -58,19 +58,14 @@ def prepare(
 
 @app.command()
 def train(
-    algorithm: Annotated[
-        str,
-        typer.Argument(
-            help="gan, wgan, wgan_gp, conditional_gan, conditional_wgan_lp; or an experiment: "
-            "reduced, conditional_full, conditional_reduced, conditional_random."
-        ),
-    ],
-    changes: Annotated[
-        list[str], typer.Option("--set", help="Any setting, as key=value; repeatable.")
-    ] = [],  # noqa: B006 typer wants a list
+    algorithm: str = Argument(
+        help="gan, wgan, wgan_gp, conditional_gan, conditional_wgan_lp; or an experiment: "
+        "reduced, conditional_full, conditional_reduced, conditional_random."
+    ),
+    changes: list[str] = Option([], "--set", help="Any setting, as key=value; repeatable."),
     profile: Profile = "published",
     data: Data = "sample",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    device: str = Option("auto", help="auto, cpu, cuda, ..."),
     fresh: Fresh = False,
 ) -> None:
     """Train one model, or go on with an interrupted run; prints the run's folder.
@@ -98,7 +93,7 @@ def train(
 
 
 @app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
-def series(arguments: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+def series(arguments: Annotated[list[str] | None, Argument()] = None) -> None:
     """Train several experiments, one after the other, within a budget of time."""
     from lib.training.series import main as call  # which reads its options without typer, too
 
@@ -107,11 +102,9 @@ def series(arguments: Annotated[list[str] | None, typer.Argument()] = None) -> N
 
 @app.command()
 def evaluate(
-    run: Annotated[str, typer.Argument(help="A run's folder, or its name in data/runs.")],
+    run: str = Argument(help="A run's folder, or its name in data/runs."),
     data: OwnData = None,
-    poses: Annotated[
-        int | None, typer.Option(min=2, help="Poses compared at the most; default: all.")
-    ] = None,
+    poses: int | None = Option(None, min=2, help="Poses compared at the most; default: all."),
     seed: Seed = 0,
 ) -> None:
     """Print a run's 1-NN accuracy, retrieval distances and diversity as JSON (thesis 4.4.2)."""
@@ -126,9 +119,9 @@ def evaluate(
 
 @app.command()
 def pose(
-    sentence: Annotated[str, typer.Argument(help="What the person does, in quotes.")],
-    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("pose.png"),
-    number: Annotated[int, typer.Option(min=1, help="How many poses.")] = 6,
+    sentence: str = Argument(help="What the person does, in quotes."),
+    out: Path = Option(Path("pose.png"), help="The picture to write."),
+    number: int = Option(6, min=1, help="How many poses."),
     seed: Seed = 0,
     profile: Profile = "published",
     data: Data = "sample",
@@ -163,20 +156,15 @@ app.add_typer(questionnaire, name="questionnaire")
 
 @questionnaire.command("make")
 def questionnaire_make(
-    run: Annotated[
-        str | None,
-        typer.Option(help="A conditional model's run; default: conditional_reduced's."),
-    ] = None,
+    run: str | None = Option(
+        None, help="A conditional model's run; default: conditional_reduced's."
+    ),
     profile: Profile = "published",
     data: Data = "sample",
     seed: Seed = 0,
-    questions: Annotated[int, typer.Option(min=1, max=100, help="How many captions.")] = 20,
-    out: Annotated[
-        Path | None, typer.Option(help="The folder to write; default: data/questionnaire.")
-    ] = None,
-    raw: Annotated[
-        bool, typer.Option(help="Show heatmaps as they are; their grain tells the synthesised.")
-    ] = False,
+    questions: int = Option(20, min=1, max=100, help="How many captions."),
+    out: Path | None = Option(None, help="The folder to write; default: data/questionnaire."),
+    raw: bool = Option(False, help="Show heatmaps as they are; their grain tells the synthesised."),
 ) -> None:
     """Write the page to send to people, and the key to keep.
 
@@ -196,14 +184,11 @@ def questionnaire_make(
 
 @questionnaire.command("score")
 def questionnaire_score(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Saved answers; default: all in answers/ next to the key."),
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option(help="The page's key; default: data/questionnaire/key.json.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    files: list[Path] | None = Argument(
+        None, help="Saved answers; default: all in answers/ next to the key."
+    ),
+    key: Path | None = Option(None, help="The page's key; default: data/questionnaire/key.json."),
+    as_json: bool = Option(False, "--json", help="Print JSON instead of a table."),
 ) -> None:
     """Share that preferred the synthesised pose, with 95% intervals, and agreement of subjects."""
     from lib.questionnaire.page import collected, score
@@ -215,7 +200,7 @@ def questionnaire_score(
 
 @app.command()
 def compact(
-    out: Annotated[Path, typer.Argument(help="The file to write.")],
+    out: Path = Argument(help="The file to write."),
     data: Data = "sample",
 ) -> None:
     """Write a smaller copy of prepared data, for a machine that only trains."""
@@ -226,11 +211,11 @@ def compact(
 
 @app.command()
 def publish(
-    runs: Annotated[list[str], typer.Argument(help="Finished runs: folders, or names.")],
+    runs: list[str] = Argument(help="Finished runs: folders, or names."),
     data: OwnData = None,
-    all_poses: Annotated[
-        bool, typer.Option(help="Measure once more, with as many poses as there are real ones.")
-    ] = False,
+    all_poses: bool = Option(
+        False, help="Measure once more, with as many poses as there are real ones."
+    ),
 ) -> None:
     """Export finished runs to data/published, measure them, describe them there and in README."""
     from lib.book import published
@@ -250,12 +235,8 @@ def thesis(
     coco_zip: Zip = None,
     encoder: Encoder = None,
     fresh: Fresh = False,
-    published: Annotated[
-        bool, typer.Option(help="Train nothing: take the runs that the repository ships.")
-    ] = False,
-    jobs: Annotated[
-        int, typer.Option(min=0, help="Notebooks side by side; 0: one a core, at most 3.")
-    ] = 0,
+    published: bool = Option(False, help="Train nothing: take the runs that the repository ships."),
+    jobs: int = Option(0, min=0, help="Notebooks side by side; 0: one a core, at most 3."),
 ) -> None:
     """Execute every notebook that has changed, build the book, print its first page."""
     from lib.book.build import make
@@ -265,33 +246,24 @@ def thesis(
 
 @app.command()
 def sweep(
-    notebook: Annotated[
-        str,
-        typer.Argument(help="One that trains: its name or number (04_wgan_gp, 04), or experiment."),
-    ],
-    changes: Annotated[
-        list[str],
-        typer.Option(
-            "--set",
-            help="Values of a parameter of the notebook, as seed=0,1,2; repeatable: every "
-            "combination is a run. A list is in brackets: key=[0,0.9],[0.5,0.999] are two values.",
-        ),
-    ] = [],  # noqa: B006 typer wants a list
+    notebook: str = Argument(
+        help="One that trains: its name or number (04_wgan_gp, 04), or experiment."
+    ),
+    changes: list[str] = Option(
+        [],
+        "--set",
+        help="Values of a parameter of the notebook, as seed=0,1,2; repeatable: every "
+        "combination is a run. A list is in brackets: key=[0,0.9],[0.5,0.999] are two values.",
+    ),
     profile: Profile = "published",
     data: Data = "sample",
-    name: Annotated[
-        str, typer.Option(help="Folder in data/sweeps; default: made of notebook and values.")
-    ] = "",
-    workers: Annotated[
-        int, typer.Option(min=0, help="Runs side by side; 0: one a core, or one a GPU.")
-    ] = 0,
-    address: Annotated[
-        str,
-        typer.Option(
-            help="A Dask cluster, as tcp://host:8786, instead of this machine. Its workers (dask "
-            "worker ADDRESS --nthreads 1) need this repository and its data at the same paths."
-        ),
-    ] = "",
+    name: str = Option("", help="Folder in data/sweeps; default: made of notebook and values."),
+    workers: int = Option(0, min=0, help="Runs side by side; 0: one a core, or one a GPU."),
+    address: str = Option(
+        "",
+        help="A Dask cluster, as tcp://host:8786, instead of this machine. Its workers (dask "
+        "worker ADDRESS --nthreads 1) need this repository and its data at the same paths.",
+    ),
 ) -> None:
     """Train one notebook with every combination of values; prints a table and its path.
 

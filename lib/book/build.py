@@ -47,12 +47,10 @@ def fingerprint(notebook: Path, parameters: dict[str, Any], study: Study) -> str
         digest.update(path.read_bytes())
     digest.update((study.dataset.poses_id + study.dataset.pairs_id).encode())
     reads = GRAPH.get(notebook.stem, Notebook())
-    for name in reads.reads:
-        summary = study.run(name).folder / "summary.json"
-        digest.update(summary.read_bytes() if summary.exists() else b"")
-    for pattern in reads.files:
-        for path in sorted(paths.DATA.glob(pattern)):
-            digest.update(path.read_bytes())
+    read = [study.run(name).folder / "summary.json" for name in reads.reads]
+    read += [path for pattern in reads.files for path in sorted(paths.DATA.glob(pattern))]
+    for path in filter(Path.exists, read):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -133,54 +131,52 @@ def make(
     kernel_environment()
     # Notebooks run in their own folder, so that a relative path would lead elsewhere.
     coco_zip, encoder = (path and path.expanduser().resolve() for path in (coco_zip, encoder))
-    seconds = profile(profile_name).get("seconds", {})
-    plan = [notebook.stem for notebook in notebooks()]
-    expected = {name: seconds.get(name, 20.0) for name in ["data", *plan, "book"]}
     jobs = jobs or min(joblib.cpu_count(), MOST_JOBS)
-    # A training a core gets further than one training on all cores after the other.
+    # Runs with a core each get further than runs on all cores, one after the other.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, joblib.cpu_count() // jobs)))
     states = paths.DATA / "progress"
     shutil.rmtree(states, ignore_errors=True)
     states.mkdir(parents=True)
     os.environ["THESIS_PROGRESS"] = str(states)
+    plan = [notebook.stem for notebook in notebooks()]
+    seconds = profile(profile_name).get("seconds", {})
+    expected = {name: seconds.get(name, 20.0) for name in ["data", *plan, "book"]}
     files = {stem: states / f"{run}.json" for run, stem in NOTEBOOKS.items()}
-    display = Display(expected, files, jobs)
-    with display, display.watch("data"):
-        data = prepare_for(profile_name, coco_zip, encoder)
-    common = {"profile": profile_name, "data": data, "fresh": fresh}
-    common |= {"coco_zip": str(coco_zip or ""), "encoder": str(encoder or "")}
-    study = Study(profile_name, data)
-    dataset = study.dataset
-    splits = (dataset.train, dataset.val)
-    without_captions = not all(len(s.pair_pose) and len(s.vectors) for s in splits)
-    chosen = [name for name in plan if not (without_captions and GRAPH[name].captions)]
-    if published:
-        _all_finished(chosen, study)
-    changed = []
+    with Display(expected, files, jobs) as display:
+        with display.watch("data"):
+            data = prepare_for(profile_name, coco_zip, encoder)
+        study = Study(profile_name, data)
+        splits = study.dataset.train, study.dataset.val
+        without_captions = not all(len(s.pair_pose) and len(s.vectors) for s in splits)
+        chosen = [name for name in plan if not (without_captions and GRAPH[name].captions)]
+        if published:
+            _all_finished(chosen, study)
+        common = {"profile": profile_name, "data": data, "fresh": fresh}
+        common |= {"coco_zip": str(coco_zip or ""), "encoder": str(encoder or "")}
+        changed = []
 
-    def do(name: str) -> None:
-        notebook = paths.NOTEBOOKS / f"{name}.ipynb"
-        names = declared(json.loads(notebook.read_text())) or {}
-        parameters = {key: value for key, value in common.items() if key in names}
-        mark = fingerprint(notebook, parameters | {"fresh": False}, study)
-        if not fresh and up_to_date(paths.EXECUTED / notebook.name, mark):
-            display.expected[name] = 0.0
-            print(f"{name}: up to date", file=sys.stderr)
-            return
-        with display.watch(name):
-            execute(notebook, parameters, mark)
-        changed.append(name)
+        def do(name: str) -> None:
+            notebook = paths.NOTEBOOKS / f"{name}.ipynb"
+            names = declared(json.loads(notebook.read_text())) or {}
+            parameters = {key: value for key, value in common.items() if key in names}
+            mark = fingerprint(notebook, parameters | {"fresh": False}, study)
+            if not fresh and up_to_date(paths.EXECUTED / notebook.name, mark):
+                display.expected[name] = 0.0
+                print(f"{name}: up to date", file=sys.stderr)
+                return
+            with display.watch(name):
+                execute(notebook, parameters, mark)
+            changed.append(name)
 
-    with display:
         _side_by_side(chosen, do, expected, jobs)
-    if without_captions:
-        raise InputError(
-            f"The data have no captions ({', '.join(dataset.meta['missing']) or 'none match'}): "
-            f"{', '.join(chosen)} are executed, the other notebooks and the book "
-            "need captions."
-        )
-    with display, display.watch("book"):
-        page = build_book(bool(changed))
+        if without_captions:
+            missing = ", ".join(study.dataset.meta["missing"]) or "none match"
+            raise InputError(
+                f"The data have no captions ({missing}): {', '.join(chosen)} are executed, the "
+                "other notebooks and the book need captions."
+            )
+        with display.watch("book"):
+            page = build_book(bool(changed))
     warn(study)
     return page
 
@@ -188,8 +184,7 @@ def make(
 def _all_finished(chosen: list[str], study: Study) -> None:
     """An InputError where a notebook would have to train."""
     names = [GRAPH[stem].trains for stem in chosen if GRAPH[stem].trains]
-    missing = [name for name in names if not study.run(name).finished]
-    if missing:
+    if missing := [name for name in names if not study.run(name).finished]:
         raise InputError(
             f"No runs of {', '.join(missing)} are published for these data "
             f"({described(study.dataset)}): train them with `python -m lib series`, or leave "
@@ -198,11 +193,9 @@ def _all_finished(chosen: list[str], study: Study) -> None:
 
 
 def build_book(changed: bool = True) -> Path:
-    """Builds the pages with warnings as errors, from an empty folder: glued numbers would
-    otherwise be kept from the last time. Nothing is done where no source is newer than the pages.
+    """Builds the pages with warnings as errors, and returns the first one; does nothing where no
+    source is newer. The folder is empty at first: glued numbers would stay from the last time.
 
-    Returns:
-        The book's first page.
     Raises:
         InputError: the book has errors or warnings; they are printed.
     """
@@ -214,9 +207,9 @@ def build_book(changed: bool = True) -> Path:
             dirs_exist_ok=True,
         )
     page = paths.BOOK / "_build" / "html" / "index.html"
-    sources = [p for p in paths.BOOK.rglob("*") if "_build" not in p.parts and p.is_file()]
-    sources += (paths.SOURCE / "lib").rglob("*.py")
     if not changed and page.exists():
+        sources = [p for p in paths.BOOK.rglob("*") if "_build" not in p.parts and p.is_file()]
+        sources += (paths.SOURCE / "lib").rglob("*.py")
         if max(p.stat().st_mtime for p in sources) < page.stat().st_mtime:
             return page
     building = paths.DATA / "building"

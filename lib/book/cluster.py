@@ -51,7 +51,7 @@ class Execution:
 
     @property
     def state(self) -> Path:
-        """Where its training tells how far it is, in a folder of its own."""
+        """Where its kernel tells how far the run is, in a folder of its own."""
         return self.target.parent / "progress" / self.name / f"{self.run.experiment}.json"
 
 
@@ -62,7 +62,6 @@ def execute_all(
     does not stop the others.
 
     Args:
-        executions: their names differ.
         seconds: what one is expected to take.
         workers: notebooks side by side on this machine; 0: one a core, or one a GPU.
         address: of a Dask cluster to use instead. Its workers have one thread each, and see this
@@ -158,24 +157,18 @@ def _client(address: str, workers: int) -> Iterator["Client"]:
         yield client
 
 
-def _do(execution: Execution, environment: dict[str, str], gpus: list[str]) -> None:
+def _do(given: Execution, environment: dict[str, str], gpus: list[str]) -> None:
     """Executes one notebook, on a worker."""
     from distributed import get_worker
 
-    progress, before = execution.state.parent, dict(os.environ)
+    progress, before = given.state.parent, dict(os.environ)
     os.environ.update(environment, THESIS_PROGRESS=str(progress))
     if gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[int(get_worker().name)]
     try:
         kernel_environment()
         progress.mkdir(parents=True, exist_ok=True)
-        execute(
-            execution.notebook,
-            execution.parameters,
-            execution.mark,
-            execution.target,
-            execution.temporary,
-        )
+        execute(given.notebook, given.parameters, given.mark, given.target, given.temporary)
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -41,19 +41,9 @@ SENTENCES = (  # of no data set
     "a woman stands in front of a mirror",
 )
 SHOWN = (  # measures in a model card
-    "accuracy",
-    "accuracy_real",
-    "accuracy_fake",
-    "retrieval_ratio",
-    "precision",
-    "recall",
-    "coverage",
-    "frechet",
-    "visible_real",
-    "visible_fake",
-    "copied",
-    "r_precision_1",
-    "activity_accuracy",
+    *("accuracy", "accuracy_real", "accuracy_fake", "retrieval_ratio", "precision", "recall"),
+    *("coverage", "frechet", "visible_real", "visible_fake", "copied"),
+    *("r_precision_1", "activity_accuracy"),
 )
 
 

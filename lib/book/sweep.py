@@ -124,8 +124,8 @@ def plan(
 def table(name: str) -> pd.DataFrame:
     """The table of a sweep: a row for each combination, in the grid's order.
 
-    Its columns are the swept parameters; ``run``, the training's folder; ``iterations`` and
-    ``seconds`` of the training; the final losses (:meth:`lib.training.runs.Run.final_losses`); each
+    Its columns are the swept parameters; ``run``, its folder; ``iterations`` and
+    ``seconds`` of that run; the final losses (:meth:`lib.training.runs.Run.final_losses`); each
     number of its ``evaluation.json``; and ``failed``, which is empty or says why. A run that
     failed has no numbers.
 
