@@ -5,20 +5,17 @@ by channel, and a DataLoader over it. Networks and losses are the project's own,
 ReLU. Nothing outside this folder uses this module.
 """
 
-import functools
 import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from lib.config import Config
 from lib.data.cache import Split
 from lib.data.skeleton import FLIP
 from lib.losses import ALGORITHMS
-from lib.models import tables
 from lib.training.minibatches import Batch
 from lib.training.trainer import Trainer
 
@@ -91,18 +88,14 @@ def to(device: torch.device, batch: Batch) -> Batch:
 
 
 class PlainTrainer(Trainer):
-    """The project's steps on networks in the default memory order, with torch's leaky ReLU."""
+    """The project's steps on networks in the default memory order, D differentiated twice."""
 
     def __post_init__(self):
-        kept = tables.LeakyReLU
-        tables.LeakyReLU = functools.partial(nn.LeakyReLU, kept().negative_slope)
-        try:
-            super().__post_init__()
-        finally:
-            tables.LeakyReLU = kept
+        super().__post_init__()
         self.G, self.D = (
             network.to(memory_format=torch.contiguous_format) for network in (self.G, self.D)
         )
+        self.D.piecewise_linear = False
 
 
 def nearest(poses: torch.Tensor, first: int, rows: int = 64) -> torch.Tensor:

@@ -9,6 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib import losses
+from lib.beyond.initialisation import initialise
+from lib.beyond.keypoints import KeypointDiscriminator
+from lib.beyond.projection import ProjectionDiscriminator
 from lib.losses import ALGORITHMS, gradient_penalty, interpolate, lipschitz_penalty
 from lib.models.tables import Discriminator
 
@@ -371,6 +374,50 @@ def test_gradient_of_the_penalty_of_the_critic_by_finite_differences(penalty):
         assert slope == pytest.approx(exact, rel=1e-4, abs=1e-6)
         compared += abs(exact) > 1e-3
     assert compared >= 5
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("kind", [Discriminator, KeypointDiscriminator])
+def test_tangents_give_the_gradients_of_differentiating_twice(kind, conditional, penalty):
+    D = kind(conditional, batch_norm=False, sigmoid=False, features=1 / 32)
+    initialise(D, torch.Generator().manual_seed(0))
+    D.score[0].weight.data *= 20 if kind is Discriminator else 4  # norms on both sides of 1
+    D.double()
+    shape = (17, 64, 64) if kind is Discriminator else (17, 3)
+    real, fake = samples(6, shape, seed=4)
+    h = torch.randn(6, 300, dtype=torch.float64) if conditional else None
+    found = []
+    for D.piecewise_linear in (True, False):
+        assert D(real, h).shape == (6,)
+        value = penalty_of(D, penalty, real, fake, h)
+        gradients = torch.autograd.grad(3 * value, D.parameters(), allow_unused=True)
+        found.append([value, *(g for g in gradients if g is not None and g.any())])
+    assert found[0][0] > 0.01 and len(found[0]) >= 5
+    torch.testing.assert_close(found[0], found[1], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+def test_penalty_differentiates_nothing_twice(penalty):
+    """Its passes are plain: none of them leaves a graph through which D could be reached."""
+    D, graph = critic(0.2), []
+    value = penalty_of(D, penalty, *samples(2, (17, 64, 64)), torch.randn(2, 300).double())
+    waiting = [value.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        graph.append(type(node).__name__)
+        waiting += [each for each, _ in node.next_functions if each is not None]
+    assert "_InputGradientsBackward" in graph
+    assert not [name for name in graph if "Convolution" in name or "LeakyRelu" in name]
+
+
+def test_a_discriminator_that_is_not_piecewise_linear_says_so():
+    assert Discriminator(batch_norm=False, sigmoid=False, features=1 / 32).piecewise_linear
+    for options in ({}, {"batch_norm": False}, {"sigmoid": False}):
+        assert not Discriminator(features=1 / 32, **options).piecewise_linear
+    wasserstein = {"batch_norm": False, "sigmoid": False, "features": 1 / 32}
+    assert not KeypointDiscriminator(True, projection=True, **wasserstein).piecewise_linear
+    assert not ProjectionDiscriminator(True, **wasserstein).piecewise_linear
 
 
 def test_penalty_leaves_samples_and_encodings_alone():

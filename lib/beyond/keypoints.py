@@ -11,7 +11,7 @@ from torch import nn
 from lib.beyond.projection import match
 from lib.data.heatmaps import render
 from lib.data.skeleton import CENTRE, NAMES
-from lib.models.tables import COMPRESSED, NOISE, WIDTHS, LeakyReLU, compress
+from lib.models.tables import COMPRESSED, NOISE, SLOPE, WIDTHS, compress
 
 NUMBERS = 3 * len(NAMES)  # of a pose
 REACH = 36.0  # heatmap pixels from the centre: keypoints may lie up to 4 off the grid
@@ -90,8 +90,9 @@ class KeypointDiscriminator(nn.Module):
         norm = nn.BatchNorm1d if batch_norm else nn.Identity
 
         def layer(inputs: int) -> nn.Module:
-            return nn.Sequential(Linear(inputs, width), norm(width), LeakyReLU())
+            return nn.Sequential(Linear(inputs, width), norm(width), nn.LeakyReLU(SLOPE))
 
+        self.piecewise_linear = not (batch_norm or sigmoid or projection)
         self.compress = compress() if conditional else None
         self.layers = nn.Sequential(layer(NUMBERS), layer(width))
         self.joint = layer(width + COMPRESSED * conditional)

@@ -22,6 +22,7 @@ class ProjectionDiscriminator(Discriminator):
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
+        self.piecewise_linear = False  # a product of both inputs
         self.project = nn.Conv2d(self.score[0].in_channels, COMPRESSED, 4)
 
     def forward(self, x: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:

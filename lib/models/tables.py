@@ -14,26 +14,12 @@ TEXT = 300  # length of a caption's encoding h
 COMPRESSED = 128  # length of h after the linear layer
 WIDTHS = (512, 256, 128, 64)  # G's channels after its layers 1 to 4; D's, in reverse
 KEYPOINTS = len(NAMES)  # channels of a heatmap, 17
-
-
-class LeakyReLU(nn.LeakyReLU):
-    """max(0.2 x, x), as a product with a factor that is constant to automatic differentiation.
-
-    Its second derivative is zero. torch's own leaky ReLU sends these zeros back through the whole
-    network when a gradient penalty is differentiated, which costs a quarter of the penalty's time.
-    """
-
-    def __init__(self):
-        super().__init__(0.2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # Of sign's -1, 0 and 1; choosing by a mask costs a processor eight times as much.
-        return x * x.detach().sign().clamp(min=self.negative_slope)
+SLOPE = 0.2  # of D's leaky ReLUs below 0
 
 
 def compress() -> nn.Module:
     """h (B, 300) to (B, 128): the linear layer before a caption joins G or D (3.3.2)."""
-    return nn.Sequential(nn.Linear(TEXT, COMPRESSED), LeakyReLU())
+    return nn.Sequential(nn.Linear(TEXT, COMPRESSED), nn.LeakyReLU(SLOPE))
 
 
 class Generator(nn.Module):
@@ -89,14 +75,15 @@ class Discriminator(nn.Module):
         inputs = d + COMPRESSED if conditional else d
         norm = nn.BatchNorm2d if batch_norm else nn.Identity
         down = {"kernel_size": 4, "stride": 2, "padding": 1}  # halves the grid
+        self.piecewise_linear = not (batch_norm or sigmoid)  # which penalties make use of
         self.compress = compress() if conditional else None
         self.layers = nn.Sequential(
-            nn.Sequential(nn.Conv2d(KEYPOINTS, a, **down), norm(a), LeakyReLU()),
-            nn.Sequential(nn.Conv2d(a, b, **down), norm(b), LeakyReLU()),
-            nn.Sequential(nn.Conv2d(b, c, **down), norm(c), LeakyReLU()),
-            nn.Sequential(nn.Conv2d(c, d, **down), norm(d), LeakyReLU()),
+            nn.Sequential(nn.Conv2d(KEYPOINTS, a, **down), norm(a), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.Conv2d(a, b, **down), norm(b), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.Conv2d(b, c, **down), norm(c), nn.LeakyReLU(SLOPE)),
+            nn.Sequential(nn.Conv2d(c, d, **down), norm(d), nn.LeakyReLU(SLOPE)),
         )
-        self.joint = nn.Sequential(nn.Conv2d(inputs, d, 1), norm(d), LeakyReLU())  # layer 5
+        self.joint = nn.Sequential(nn.Conv2d(inputs, d, 1), norm(d), nn.LeakyReLU(SLOPE))  # layer 5
         self.score = nn.Sequential(  # layer 6
             nn.Conv2d(d, 1, 4), nn.Sigmoid() if sigmoid else nn.Identity()
         )

@@ -3,7 +3,7 @@
 ``torchrun`` starts them, on one machine or on several with one data folder. Each draws the random
 numbers of the whole minibatch and takes its share; batch norm takes its statistics over all shares;
 gradients are summed. N processes so compute what one computes on the same minibatch, up to the
-order of sums. (DistributedDataParallel's hooks do not stand a penalty, which differentiates twice.)
+order of sums. (DistributedDataParallel expects a pass and its gradients; a penalty takes others.)
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """How the steps of a run are executed: as they come, compiled in part, or recorded on a GPU.
 
 The environment variable ``THESIS_STEPS`` chooses, and does not change what is computed beyond the
-order of sums: "compiled" fuses a gradient penalty's kernels (a minute of compiling, no gain on a
+order of sums: "compiled" fuses the kernels of G and D (a minute of compiling, no gain on a
 processor); "captured" records each step as a CUDA graph once and replays it, which spares the
 launching of several hundred kernels; "compiled captured" does both. By default neither is done.
 """
@@ -34,9 +34,9 @@ def chosen() -> set[str]:
     return words
 
 
-def compiled(penalty: Callable) -> Callable:
-    """A penalty whose double derivative runs in fused kernels, for minibatches of one size."""
-    return torch.compile(penalty, fullgraph=True, dynamic=False)
+def compiled(network: torch.nn.Module) -> Callable:
+    """A network that runs in fused kernels, for minibatches of one size."""
+    return torch.compile(network, fullgraph=True, dynamic=False)
 
 
 def record(step: Callable[[], torch.Tensor], generator: torch.Generator) -> Callable:

@@ -1,7 +1,6 @@
 """Both networks with their optimisers, and the two kinds of step (Algorithms 1 to 5)."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -40,9 +39,8 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
 class Trainer:
     """Both networks with their optimisers, and the two kinds of step.
 
-    With precision "bf16" the networks compute in bfloat16 where the device has it; weights,
-    losses, optimisers and the whole penalty, which is differentiated twice, stay in float32, whose
-    products are sums of factors rounded to TensorFloat-32 on a GPU, to bfloat16 on a processor.
+    With precision "bf16" the networks compute in bfloat16 where the device has it, also on the way
+    to a penalty; weights, losses, the norms that are penalised and optimisers stay in float32.
     """
 
     config: Config
@@ -57,9 +55,9 @@ class Trainer:
             for network in self.recipe.networks()
         )
         self.low = self.config.precision == "bf16" and has_bf16(self.device)
-        self.penalty = self.algorithm.penalty
-        if self.penalty is not None and "compiled" in chosen():
-            self.penalty = compiled(self.penalty)
+        self.fused = {}
+        if "compiled" in chosen():
+            self.fused = {network: compiled(network) for network in (self.G, self.D)}
         self.optimizer_d = optimizer_for(self.config, self.D)
         self.optimizer_g = optimizer_for(self.config, self.G)
         self.set_rates(1.0)
@@ -68,22 +66,6 @@ class Trainer:
         """Inside it the networks compute in bfloat16, where the settings say so and the device
         has it."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.low)
-
-    @contextlib.contextmanager
-    def products(self) -> Iterator[None]:
-        """Inside it float32 products round their factors, where the settings say so. What is
-        measured in the same process is exact."""
-        if not self.low:
-            yield
-            return
-        kept = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-        torch.set_float32_matmul_precision("medium" if self.device.type == "cpu" else "high")
-        torch.backends.cudnn.allow_tf32 = True
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(kept[0])
-            torch.backends.cudnn.allow_tf32 = kept[1]
 
     def initialise(self, parent: Run | None) -> None:
         """Random weights (4.1), then those of the parent where it has them (4.3)."""
@@ -97,26 +79,32 @@ class Trainer:
             network.to(self.device)
         self.recipe.begin(self.G)
 
+    def _networks(self, batch: Batch, batches: Batches) -> list[torch.nn.Module]:
+        """G and D, for a training minibatch as THESIS_STEPS wants them: other sizes are not worth
+        another minute of compiling."""
+        usual = batches.training and batch.m == self.config.batch_size
+        return [self.fused.get(each, each) if usual else each for each in (self.G, self.D)]
+
     def discriminator_loss(self, batch: Batch, batches: Batches) -> torch.Tensor:
         """D's loss on a minibatch, penalty included: Algorithms 1 to 5. Of several processes each
         has a part, and the loss is their sum."""
         algorithm, config = self.algorithm, self.config
+        G, D = self._networks(batch, batches)
         with torch.no_grad(), self.autocast():
             z = batches.noise(batch.m, self.generator)
-            fake = self.recipe.synthesised(self.G, z, batch.h).float()
+            fake = self.recipe.synthesised(G, z, batch.h).float()
         with self.autocast():
-            scores = [self.D(batch.x, batch.h), self.D(fake, batch.h)]
+            scores = [D(batch.x, batch.h), D(fake, batch.h)]
             if algorithm.conditional:
-                scores.append(self.D(batch.x, batch.h_hat))
+                scores.append(D(batch.x, batch.h_hat))
         scores = [score.float() for score in scores]
         weights = {"alpha": config.alpha} if algorithm.mismatch_weight else {}
         loss = algorithm.discriminator_loss(*scores, **weights)
         if algorithm.penalty is not None:
-            # Other sizes than a training minibatch's are not worth another minute of compiling.
-            usual = batches.training and batch.m == config.batch_size
-            penalty = self.penalty if usual else algorithm.penalty
             epsilon = batches.epsilon(batch.m, self.generator)
-            loss = loss + config.lambda_ * penalty(self.D, batch.x, fake, batch.h, epsilon)
+            with self.autocast():
+                penalty = algorithm.penalty(self.D, batch.x, fake, batch.h, epsilon)
+            loss = loss + config.lambda_ * penalty
         return loss * batch.weight
 
     def generator_loss(self, batch: Batch, batches: Batches) -> torch.Tensor:
@@ -127,16 +115,16 @@ class Trainer:
         if self.algorithm.conditional:
             z = torch.cat([z, batches.noise(batch.m, self.generator)])  # (2 B, 128)
             h = torch.cat([h, batches.interpolated(batch.m, self.generator)])  # (2 B, 300)
+        G, D = self._networks(batch, batches)
         with self.autocast():
-            scores = self.D(self.recipe.synthesised(self.G, z, h), h)
+            scores = D(self.recipe.synthesised(G, z, h), h)
         loss = self.algorithm.generator_loss(*scores.float().split(len(batch.x)))
         return loss * batch.weight
 
     def _descend(self, loss_of: Callable, network, optimizer, *batch) -> torch.Tensor:
-        with self.products():
-            loss = loss_of(*batch)
-            optimizer.zero_grad()
-            loss.backward()
+        loss = loss_of(*batch)
+        optimizer.zero_grad()
+        loss.backward()
         distributed.sum_gradients(network)
         optimizer.step()
         return loss.detach()

@@ -273,12 +273,11 @@ def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm, monkeypatch):
         made, batches = trainer(algorithm, precision=precision, initialisation="he", batch_size=8)
         batch = batches.draw(batches.indices(0), made.generator)
         gradients = []
-        with made.products():
-            losses = [made.discriminator_loss(batch, batches), made.generator_loss(batch, batches)]
-            for loss, network in zip(losses, (made.D, made.G), strict=True):
-                assert loss.dtype == torch.float32
-                weights = list(network.parameters())
-                gradients += torch.autograd.grad(loss, weights, retain_graph=True)
+        losses = [made.discriminator_loss(batch, batches), made.generator_loss(batch, batches)]
+        for loss, network in zip(losses, (made.D, made.G), strict=True):
+            assert loss.dtype == torch.float32
+            weights = list(network.parameters())
+            gradients += torch.autograd.grad(loss, weights, retain_graph=True)
         assert all(gradient.dtype == torch.float32 for gradient in gradients)
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         found[precision] = torch.stack(losses).detach(), flat
@@ -300,34 +299,16 @@ def test_a_processor_without_bf16_takes_fp32_instead(monkeypatch):
     assert has_bf16(torch.device("cpu"))
 
 
-def test_the_penalty_of_bf16_is_taken_in_fp32(monkeypatch):
+def test_the_penalty_of_bf16_passes_through_bf16_layers_both_ways(monkeypatch):
+    """Of its layers, that is: the norms are float32, and so is each weight's gradient."""
     processor(monkeypatch, avx512_bf16=True)
     made, batches = trainer("conditional_wgan_lp", precision="bf16")
     seen = []
     made.D.score[0].register_forward_hook(lambda *call: seen.append(call[2].dtype))
-    made.discriminator_loss(batches.draw(batches.indices(0), made.generator), batches)
-    assert seen == [torch.bfloat16] * 3 + [torch.float32]
-
-
-def test_products_are_rounded_in_steps_alone(monkeypatch):
-    processor(monkeypatch, avx512_bf16=True)
-    made, batches = trainer("wgan_gp", precision="bf16")
-    seen = []
-    made.D.score[0].register_forward_hook(
-        lambda *call: seen.append(torch.get_float32_matmul_precision())
-    )
-    made.discriminator_step(batches.draw(batches.indices(0), made.generator), batches)
-    assert set(seen) == {"medium"}
-    assert torch.get_float32_matmul_precision() == "highest"
-    with pytest.raises(RuntimeError), made.products():
-        raise RuntimeError
-    assert torch.get_float32_matmul_precision() == "highest"
-
-
-def test_products_of_fp32_are_exact():
-    made, _ = trainer("wgan_gp")
-    with made.products():
-        assert torch.get_float32_matmul_precision() == "highest"
+    loss = made.discriminator_loss(batches.draw(batches.indices(0), made.generator), batches)
+    loss.backward()
+    assert seen == [torch.bfloat16] * 5  # real, fake, mismatch; x^, and the tangent at it
+    assert loss.dtype == made.D.score[0].weight.grad.dtype == torch.float32
 
 
 def test_losses_weigh_the_penalty_and_the_mismatch():
