@@ -9,6 +9,7 @@ import yaml
 
 from lib import paths
 from lib.book.gate import fault, refusal
+from lib.config import LABELS, Config, config_for
 
 ROOT = paths.SOURCE
 BOOK = ROOT / "book"
@@ -116,6 +117,33 @@ def test_settings_and_contents_are_links_to_the_top_level():
     # Captions carry their numbers: nothing may number them a second time.
     assert config["sphinx"]["config"]["numfig"] is False
     assert config["latex"]["use_jupyterbook_latex"] is False
+
+
+def settings_of(profile: str) -> list[Config]:
+    """Of all experiments of the thesis."""
+    return [config_for(name, profile) for name in LABELS]
+
+
+def test_what_pages_say_of_profiles_holds():
+    """A sentence that speaks of a profile's settings is listed here with what makes it true."""
+    departing = ("published", "quick")
+    claims = {
+        "turns it off, as the profiles `published` and `quick` do": lambda: (
+            not any(c.augment for name in departing for c in settings_of(name))
+        ),
+        "profiles `quick` and `published` depart from most of them: [networks on keypoints]": (
+            lambda: all(c.networks == "keypoints" for n in departing for c in settings_of(n))
+        ),
+        "epochs of a fixed number of poses": lambda: all(
+            c.epoch_size for name in departing for c in settings_of(name)
+        ),
+        "every option is off in the profile `paper`": lambda: (
+            not any(c.beyond for c in settings_of("paper"))
+        ),
+    }
+    text = " ".join(prose().split())
+    for sentence, holds in claims.items():
+        assert sentence in text and holds(), sentence
 
 
 def test_equations_are_numbered_one_to_nine():
