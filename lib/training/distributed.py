@@ -97,12 +97,12 @@ class SharedBatchNorm(nn.BatchNorm2d):
         mean = sums[0] / n
         centred = wide - mean[:, None, None]
         variance = total(centred.square().sum(dim=(0, 2, 3))) / n
-        with torch.no_grad():
+        if self.track_running_stats:
             self.num_batches_tracked += 1
             # None means a mean over all minibatches so far, as in torch.
             momentum = self.momentum or 1 / int(self.num_batches_tracked)
-            self.running_mean.lerp_(mean, momentum)
-            self.running_var.lerp_(variance * n / (n - 1), momentum)
+            self.running_mean.lerp_(mean.detach(), momentum)
+            self.running_var.lerp_((variance * n / (n - 1)).detach(), momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 

@@ -67,11 +67,13 @@ class Batches:
         self.poses = poses.to(device)
         self._pass, self._order = -1, None
         m = config.batch_size
-        least = m if config.epoch_size or not training else len(poses) % m or m
-        if training and least < self.recipe.smallest_batch:
+        least = m if config.epoch_size else len(poses) % m or m
+        if not training:  # minibatches are about as large as each other
+            least = len(poses) // -(-len(poses) // m)
+        if least < self.recipe.smallest_batch:
             raise InputError(
                 "Batch norm of networks=keypoints needs at least two poses in every minibatch: "
-                "choose another batch_size."
+                "choose another batch_size, or data with more poses."
             )
         if least < distributed.world():
             raise InputError(

@@ -9,7 +9,7 @@ from lib.beyond.recipe import recipe_for
 from lib.config import Config
 from lib.device import has_bf16
 from lib.losses import ALGORITHMS
-from lib.models.weights import warm_start
+from lib.models.weights import NORMS, warm_start
 from lib.training import distributed
 from lib.training.minibatches import Batch, Batches
 from lib.training.runs import Run
@@ -160,18 +160,25 @@ class Trainer:
         return self.recipe.kept(self.G, batches, self.config.seed + iteration)
 
     def validate(self, batches: Batches, seed: int) -> dict[str, float]:
-        """Losses on the whole validation split, networks in evaluation mode; noise and captions
-        are drawn for each ``seed`` and leave the training's random numbers alone."""
+        """Losses on the whole validation split; noise and captions are drawn for each ``seed`` and
+        leave the training's random numbers alone.
+
+        Batch norm takes its statistics from each minibatch, as in training. The running ones of D
+        are means over minibatches of real and of synthesised poses, and fit neither.
+        """
         kept = self.generator
         self.generator = torch.Generator(self.device).manual_seed(seed)
-        self.G.eval(), self.D.eval()
+        norms = [m for n in (self.G, self.D) for m in n.modules() if isinstance(m, NORMS)]
+        for norm in norms:
+            norm.track_running_stats = False
         sums = torch.zeros(2, device=self.device)
         for batch in batches.all(self.generator):
             loss_d = self.discriminator_loss(batch, batches).detach()
             with torch.no_grad():
                 loss_g = self.generator_loss(batch, batches)
             sums += torch.stack([loss_d, loss_g]) * batch.m
-        self.G.train(), self.D.train()
+        for norm in norms:
+            norm.track_running_stats = True
         self.generator = kept
         means = (distributed.total(sums) / len(batches.poses)).tolist()
         return dict(zip(("val_loss_d", "val_loss_g"), means, strict=True))

@@ -17,6 +17,7 @@ from lib.device import has_bf16
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
 from lib.models.recipe import Recipe
+from lib.models.weights import NORMS
 from lib.training import loop
 from lib.training import trainer as trainers
 from lib.training.loop import train
@@ -384,7 +385,23 @@ def test_a_length_below_an_epoch_is_counted_in_iterations(tmp_path):
     assert least.summary["iterations"] == 1
 
 
-def test_validation_sees_the_whole_split_in_evaluation_mode_and_changes_nothing():
+@pytest.mark.parametrize("networks", ["heatmaps", "keypoints"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_training_poses_have_the_same_losses_in_validation_as_in_training(algorithm, networks):
+    made, _ = trainer(algorithm, augment=False, networks=networks, batch_size=8)
+    for parameter in made.D.parameters():  # so that D is sure of something
+        parameter.data *= 3
+    batches, validation = (
+        Batches(tiny.split(8), made.config, CPU, training) for training in (True, False)
+    )
+    losses = made.validate(validation, seed=5)
+    made.generator = torch.Generator().manual_seed(5)
+    batch = batches.draw(torch.arange(8), made.generator)
+    wanted = made.discriminator_loss(batch, batches), made.generator_loss(batch, batches)
+    assert list(losses.values()) == pytest.approx([loss.item() for loss in wanted], rel=1e-5)
+
+
+def test_validation_sees_the_whole_split_as_training_does_and_changes_nothing():
     for algorithm in ("gan", "conditional_wgan_lp"):
         made, _ = trainer(algorithm)
         validation = Batches(DATA.val, made.config, CPU, training=False)
@@ -397,8 +414,8 @@ def test_validation_sees_the_whole_split_in_evaluation_mode_and_changes_nothing(
             assert losses != made.validate(validation, seed=4)
         assert torch.equal(made.generator.get_state(), state)
         assert same(weights(made.G) | {f"D.{k}": v for k, v in weights(made.D).items()}, before)
-        assert not any(g.modes) and not any(d.modes)
-        assert made.G.training and made.D.training
+        assert all(g.modes) and all(d.modes)
+        assert all(m.track_running_stats for m in made.D.modules() if isinstance(m, NORMS))
         real = torch.cat([inputs[0] for inputs in d.inputs])
         for batch in validation.all(torch.Generator()):
             for x in batch.x:
