@@ -13,19 +13,17 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import joblib
 import torch
+from distributed import CancelledError, Client, KilledWorker, LocalCluster, get_worker, wait
 
 from lib import paths
 from lib.book.execute import ALLOCATOR, execute, kernel_environment, up_to_date
 from lib.errors import InputError
 from lib.training.progress import Display
 from lib.training.runs import Run
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -59,20 +57,15 @@ def execute_all(
     executions: list[Execution], seconds: float, workers: int = 0, address: str = ""
 ) -> dict[str, str]:
     """Executes each notebook on the next free worker, and shows how far they are. One that fails
-    does not stop the others.
+    does not stop the others: its name and a sentence that says of what it failed are returned.
 
-    Args:
-        seconds: what one is expected to take.
-        workers: notebooks side by side on this machine; 0: one a core, or one a GPU.
-        address: of a Dask cluster to use instead. Its workers have one thread each, and see this
-            repository and its data at the same paths.
-    Returns:
-        For each that failed, its name and a sentence that says of what.
+    ``seconds`` is what a notebook is expected to take. There are ``workers`` on this machine (0:
+    one a core, or one a GPU), or those of the Dask cluster at ``address``, which have one thread
+    each and see this repository and its data at the same paths.
+
     Raises:
         InputError: the cluster cannot be used, or is lost.
     """
-    from distributed import CancelledError, wait
-
     cores, gpus, environment = joblib.cpu_count(), _gpus(), _environment()
     workers = min(workers or cores, len(executions), len(gpus) or len(executions))
     if address:
@@ -81,11 +74,14 @@ def execute_all(
         threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // workers))
         environment |= dict.fromkeys(THREADS, threads)
     waiting, doing, faults = list(executions), {}, {}
-    with contextlib.ExitStack() as stack:
-        client = stack.enter_context(_client(address, workers))
-        expected = {execution.name: seconds for execution in executions}
-        states = {execution.name: execution.state for execution in executions}
-        display = stack.enter_context(Display(expected, states, len(client.nthreads())))
+    with (
+        _client(address, workers) as client,
+        Display(
+            {each.name: seconds for each in executions},
+            {each.name: each.state for each in executions},
+            len(client.nthreads()),
+        ) as display,
+    ):
         while waiting or doing:
             # No more than there are workers: one that waited behind another would die with its
             # worker.
@@ -100,10 +96,10 @@ def execute_all(
                     "The cluster is lost. What was finished is kept: the same command goes on."
                 ) from None
             for task in finished:
-                name, fault = doing.pop(task), _sentence(task.exception())
-                display.end(name, fault)
-                if fault:
-                    faults[name] = fault
+                name = doing.pop(task)
+                if error := task.exception():
+                    faults[name] = _sentence(error)
+                display.end(name, faults.get(name, ""))
     return faults
 
 
@@ -122,17 +118,14 @@ def _environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _client(address: str, workers: int) -> Iterator["Client"]:
+def _client(address: str, workers: int) -> Iterator[Client]:
     """A client of the cluster at an address, or else of one on this machine that ends with it, and
     of which no port is open to other machines."""
-    from distributed import Client, LocalCluster
-
     if not address:
         with (
             LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
-                processes=True,
                 host="127.0.0.1",
                 dashboard_address=None,
                 memory_limit=0,  # none: it is the kernels that take memory
@@ -159,8 +152,6 @@ def _client(address: str, workers: int) -> Iterator["Client"]:
 
 def _do(given: Execution, environment: dict[str, str], gpus: list[str]) -> None:
     """Executes one notebook, on a worker."""
-    from distributed import get_worker
-
     progress, before = given.state.parent, dict(os.environ)
     os.environ.update(environment, THESIS_PROGRESS=str(progress))
     if gpus:
@@ -174,12 +165,8 @@ def _do(given: Execution, environment: dict[str, str], gpus: list[str]) -> None:
         os.environ.update(before)
 
 
-def _sentence(error: BaseException | None) -> str:
-    """What a notebook failed of, on one line; nothing where it did not fail."""
-    from distributed import KilledWorker
-
-    if error is None:
-        return ""
+def _sentence(error: BaseException) -> str:
+    """What a notebook failed of, on one line."""
     if isinstance(error, KilledWorker):
         return "Its worker was killed from outside, perhaps for lack of memory."
     kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "

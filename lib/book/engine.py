@@ -28,11 +28,7 @@ class Engine(NBClientEngine):  # noqa: F811
 
     @classmethod
     def execute_notebook(cls, nb, *arguments, **options):
-        """Executes a notebook, after the check and before anything is written.
-
-        Raises:
-            InputError: as :func:`check`.
-        """
+        """Executes a notebook; before anything is written, :func:`check` may refuse it."""
         check(nb)
         return super().execute_notebook(nb, *arguments, **options)
 
@@ -42,16 +38,13 @@ for name in (None, "thesis"):  # None: its default, on its command line too
 
 
 def check(notebook) -> None:
-    """Refuses parameters that papermill was given and the notebook cannot take.
+    """Refuses parameters that papermill was given, by the metadata of an nbformat notebook, and
+    that it cannot take. One without a cell tagged "parameters" is left to papermill.
 
-    Args:
-        notebook: an nbformat notebook, whose metadata hold what papermill was given. One without a
-            cell tagged "parameters" is left to papermill.
     Raises:
         InputError: a parameter is not declared in that cell, or is of another type there.
     """
-    known = declared(notebook)
-    if known is None:
+    if (known := declared(notebook)) is None:
         return
     for name, value in notebook.metadata.get("papermill", {}).get("parameters", {}).items():
         if name not in known:

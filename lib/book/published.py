@@ -27,8 +27,6 @@ from lib.models.synthesis import caption_grid, synthesise
 from lib.training.runs import Run, commit, data_id
 
 DATA = {"coco": "COCO 2017", "sample": "sample data"}
-KEYPOINTS = "; on keypoints"  # after a model whose networks are not the thesis's
-CHOSEN = "; rejection sampling"  # after one whose poses are chosen (lib.beyond.rejection)
 TOLERANCE = 0.005  # of an accuracy or ratio measured on another processor
 README = paths.SOURCE / "README.md"
 MARKS = ("<!-- thesis beside ours -->\n", "<!-- end -->")  # of the table in the README
@@ -41,20 +39,18 @@ SENTENCES = (  # of no data set
     "a woman stands in front of a mirror",
 )
 SHOWN = (  # measures in a model card
-    *("accuracy", "accuracy_real", "accuracy_fake", "retrieval_ratio", "precision", "recall"),
-    *("coverage", "frechet", "visible_real", "visible_fake", "copied"),
-    *("r_precision_1", "activity_accuracy"),
-)
+    "accuracy accuracy_real accuracy_fake retrieval_ratio precision recall coverage frechet "
+    "visible_real visible_fake copied r_precision_1 activity_accuracy"
+).split()
 
 
 def publish(run: Run, dataset: Dataset, all_poses: bool = False) -> Path:
-    """Exports a finished run to data/published, measures what was exported and describes it.
+    """Exports a finished run to data/published, measures what was exported on the data it was
+    trained on, and describes it. One that is published already is only measured and described.
 
-    Args:
-        run: finished; one that is published already is only measured and described again.
-        dataset: what it was trained on.
-        all_poses: measure once more with as many synthesised poses as there are real ones, as a
-            conditional model is measured anyway; with COCO's 116,021 that takes minutes.
+    With ``all_poses``, it is measured once more with as many synthesised poses as there are real
+    ones, as a conditional model is anyway; with COCO's 116,021 that takes minutes.
+
     Raises:
         InputError: files of the project have changes that are not committed; or as
             :func:`lib.book.release.export`.
@@ -127,12 +123,8 @@ box; they carry the biases of their data, and are not measurements of people.
 
 
 def shipped(data: str | None = None, profile_name: str | None = "published") -> list[Run]:
-    """The published runs, COCO's first, in the thesis's order.
-
-    Args:
-        data: as :func:`source` says; None for all.
-        profile_name: only runs with this profile's own settings; None for all.
-    """
+    """The published runs, COCO's first, in the thesis's order: those of one :func:`source`, or of
+    any if that is None, and those with a profile's own settings, or with any."""
     order = list(LABELS)
 
     def place(run: Run) -> tuple:
@@ -180,11 +172,11 @@ def beside_the_thesis() -> Table:
 
 def _row(run: Run, summary: dict) -> list[str]:
     found, s = read_estimates(summary), run.summary
+    keypoints = "; on keypoints" if run.config.networks == "keypoints" else ""
+    chosen = "; rejection sampling" if run.config.rejection_epochs else ""
     machine = s["hardware"].replace("(R)", "").removesuffix(" Processor")
     return [
-        LABELS[run.experiment]
-        + (KEYPOINTS if run.config.networks == "keypoints" else "")
-        + (CHOSEN if run.config.rejection_epochs else ""),
+        LABELS[run.experiment] + keypoints + chosen,
         DATA[source(run)],
         f"{found['accuracy']:.1%}",
         f"{found['retrieval_ratio']:.3f}",
@@ -202,21 +194,13 @@ def _passes(run: Run) -> str:
 
 def options(data: str, experiment: str) -> Table:
     """What runs of one experiment measured that differ in settings the thesis does not have: those
-    of data/published/options.csv, most of which are not shipped.
-
-    Runs that saw as many poses stand together, the shortest and those with the fewest such
-    settings first. Of conditional runs, text alignment is told, too, as far as the data allow.
-    """
+    of data/published/options.csv, most of which are not shipped. Of conditional runs, text
+    alignment is told, too, as far as the data allow."""
     table = pd.read_csv(paths.PUBLISHED / "options.csv").fillna({"settings": ""})
-    table = table[(table["data"] == data) & (table["experiment"] == experiment)]
-    rows = table.to_dict("records")
-    found = [
-        read_estimates({name: value for name, value in row.items() if pd.notna(value)})
-        for row in rows
-    ]
+    rows = table[(table["data"] == data) & (table["experiment"] == experiment)].to_dict("records")
+    found = [read_estimates({k: v for k, v in row.items() if pd.notna(v)}) for row in rows]
     conditional = any("r_precision_1" in each for each in found)
     columns = filled(ANSWERS if conditional else OPTIONS, found)
-    head = ["minibatches, time", "training poses", "settings", "poses"]
     shown = [
         [
             f"{row['iterations']:,} × {row['batch_size']}, {row['minutes']} min",
@@ -227,6 +211,7 @@ def options(data: str, experiment: str) -> Table:
         ]
         for row, each in zip(rows, found, strict=True)
     ]
+    head = ["minibatches, time", "training poses", "settings", "poses"]
     return Table([*head, *(title for title, _ in columns)], shown)
 
 
@@ -247,36 +232,33 @@ def reproduced(dataset: Dataset) -> str:
     )
 
 
-def samples(run: Run, number: int = 24) -> torch.Tensor:
-    """Heatmaps (number, 17, 64, 64) of an unconditional published run."""
+def samples(run: Run) -> torch.Tensor:
+    """24 heatmaps (24, 17, 64, 64) of an unconditional published run."""
     G = run.generator()
-    return synthesise(G, run.noise(number, 1, G))
+    return synthesise(G, run.noise(24, 1, G))
 
 
-def from_sentences(run: Run, rows: int = 4) -> Figure:
-    """Poses of a conditional published run for sentences made up for this project, one a column."""
+def from_sentences(run: Run) -> Figure:
+    """Four poses of a conditional published run for each of SENTENCES, one a column."""
     h = load_file(run.folder / "captions.safetensors")["h"]
-    poses = caption_grid(run.generator(), h, rows=rows, seed=1)
+    poses = caption_grid(run.generator(), h, rows=4, seed=1)
     return figures.pose_grid(poses.flatten(0, 1), columns=len(h), titles=SENTENCES)
 
 
 def pictures() -> None:
     """Draws the README's pictures, where the runs that they are of are published: COCO's samples
     without captions, and poses for sentences, which COCO's captions at hand are too few for."""
-    for run in shipped():
-        if (source(run), run.experiment) == ("coco", "wgan_gp"):
-            poses = figures.pose_grid(samples(run), columns=8)
-            poses.savefig(paths.PUBLISHED / "samples.png")
-        if (source(run), run.experiment) == ("sample", "conditional_reduced"):
-            from_sentences(run).savefig(paths.PUBLISHED / "sentences.png")
+    runs = {(source(run), run.experiment): run for run in shipped()}
+    if run := runs.get(("coco", "wgan_gp")):
+        figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png")
+    if run := runs.get(("sample", "conditional_reduced")):
+        from_sentences(run).savefig(paths.PUBLISHED / "sentences.png")
 
 
 def readme(text: str) -> str:
     """The README with the table of the runs on COCO as they are now: each model once, with as many
     poses as it was measured on at the most."""
-    table = beside_the_thesis()
+    table, (begin, end) = beside_the_thesis(), MARKS
     coco = {row[0]: row[:1] + row[2:6] for row in table.rows if row[1] == DATA["coco"]}
-    shown = Table(table.head[:1] + table.head[2:6], list(coco.values()))
-    before, rest = text.split(MARKS[0])
-    _, after = rest.split(MARKS[1])
-    return before + MARKS[0] + shown._repr_markdown_() + "\n" + MARKS[1] + after
+    shown = Table(table.head[:1] + table.head[2:6], list(coco.values()))._repr_markdown_()
+    return text.split(begin)[0] + begin + shown + "\n" + end + text.split(end)[1]

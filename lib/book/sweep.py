@@ -41,20 +41,15 @@ def sweep(
     workers: int = 0,
     address: str = "",
 ) -> str:
-    """Executes a notebook once for each combination of values, and writes the table.
+    """Executes a notebook once for each combination of values in the ``grid``, of which the last
+    parameter varies fastest, and writes the table; returns the sweep's name, for :func:`table`.
 
-    A run that fails is recorded in the table. The next call tries it again, and goes on with what
-    an interrupted one has left.
+    The notebook is one that trains, given by its name, its number or its experiment. All settings
+    that are not swept, and the runs that it reads, are the profile's. ``name`` is by default made
+    of notebook, profile, data and grid; for ``workers`` and ``address`` see
+    :func:`lib.book.cluster.execute_all`. A run that fails is recorded in the table. The next call
+    tries it again, and goes on with what an interrupted one has left.
 
-    Args:
-        notebook: one that trains, by its name, its number or its experiment.
-        grid: the values of each swept parameter; the last parameter varies fastest.
-        profile_name: gives all other settings, and the runs that the notebook reads.
-        data: "sample", "coco" or the path of a cache.
-        name: of the sweep; default: one made of notebook, profile, data and grid.
-        workers, address: see :func:`lib.book.cluster.execute_all`.
-    Returns:
-        The sweep's name, for :func:`table`.
     Raises:
         InputError: before anything runs: a name or a value is wrong, the data are not prepared, a
             run that the notebook reads is not finished, or the cluster cannot be used.
@@ -64,12 +59,11 @@ def sweep(
     executions = plan(notebook, grid, profile_name, data, name)
     folder = executions[0].target.parent
     shutil.rmtree(folder / "progress", ignore_errors=True)  # of a sweep that was interrupted
-    waiting = [execution for execution in executions if not execution.done]
-    for execution in executions:
-        if execution not in waiting:
-            print(f"{execution.name}: up to date", file=sys.stderr)
+    done = [execution.name for execution in executions if execution.done]
+    for each in done:
+        print(f"{each}: up to date", file=sys.stderr)
     faults: dict[str, str] = {}
-    if waiting:
+    if waiting := [execution for execution in executions if execution.name not in done]:
         seconds = profile(profile_name).get("seconds", {}).get(waiting[0].notebook.stem, 20.0)
         faults = execute_all(waiting, seconds, workers, address)
         shutil.rmtree(folder / "progress", ignore_errors=True)
@@ -124,10 +118,9 @@ def plan(
 def table(name: str) -> pd.DataFrame:
     """The table of a sweep: a row for each combination, in the grid's order.
 
-    Its columns are the swept parameters; ``run``, its folder; ``iterations`` and
-    ``seconds`` of that run; the final losses (:meth:`lib.training.runs.Run.final_losses`); each
-    number of its ``evaluation.json``; and ``failed``, which is empty or says why. A run that
-    failed has no numbers.
+    Its columns are the swept parameters; ``run``, its folder; ``iterations`` and ``seconds`` of
+    that run; its :meth:`final losses <lib.training.runs.Run.final_losses>`; each number of its
+    ``evaluation.json``; and ``failed``, which is empty or says why there are no numbers.
 
     Raises:
         InputError: there is no such sweep.
@@ -146,8 +139,7 @@ def readable(rows: pd.DataFrame) -> str:
     # Numbers of iterations stay whole where a run has none.
     shown = rows.drop(columns="failed").convert_dtypes().astype(object)
     shown = shown.where(shown.notna(), "").set_index(parameters)
-    with pd.option_context("display.multi_sparse", False):
-        lines = [shown.to_string(line_width=100, float_format="{:.4g}".format)]
+    lines = [shown.to_string(sparsify=False, line_width=100, float_format="{:.4g}".format)]
     for _, row in rows[rows["failed"] != ""].iterrows():
         settings = ", ".join(f"{key} = {row[key]}" for key in parameters)
         lines.append(f"{settings} failed: {row['failed']}")
