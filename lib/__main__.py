@@ -264,9 +264,10 @@ def sweep(
 
 def _setting(change: str, example: str = "key=value, as in --set epochs=3") -> tuple[str, str]:
     """A key and its value."""
-    if "=" not in change:
+    key, sign, value = change.partition("=")
+    if not sign:
         raise InputError(f"--set {change} must be {example}.")
-    return tuple(change.split("=", 1))
+    return key, value
 
 
 def _value(text: str) -> object:

@@ -1,23 +1,20 @@
 """Notebooks executed side by side on Dask workers, of this machine or of a cluster.
 
-A worker does one notebook at a time. The notebook trains in its own kernel, a process next to the
-worker, which only waits for it; what a kernel is to know stands in its environment. On a machine
-with GPUs there are at most as many workers as GPUs, and each shows its kernels one of them
-(``CUDA_VISIBLE_DEVICES``); without, the workers share the cores. The workers of a cluster see the
-GPUs, and have the threads, that they were started with.
+A worker does one notebook at a time, and only waits for its kernel, which is told all by its
+environment. On a machine with GPUs there are at most as many workers as GPUs, and each shows its
+kernels one of them (``CUDA_VISIBLE_DEVICES``); without, the workers share the cores. The workers
+of a cluster see the GPUs, and have the threads, that they were started with.
 """
 
-import contextlib
 import logging
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import joblib
 import torch
-from distributed import CancelledError, Client, KilledWorker, LocalCluster, get_worker, wait
+from distributed import CancelledError, Client, KilledWorker, get_worker, wait
 
 from lib import paths
 from lib.book.execute import ALLOCATOR, execute, kernel_environment, up_to_date
@@ -66,7 +63,11 @@ def execute_all(
     Raises:
         InputError: the cluster cannot be used, or is lost.
     """
-    cores, gpus, environment = joblib.cpu_count(), _gpus(), _environment()
+    cores, gpus = joblib.cpu_count(), _gpus()
+    # Said to the kernels wherever they run: Dask lets its workers return memory to the system and
+    # use one thread, so that it is not enough that they inherit it.
+    environment = {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}
+    environment["THESIS_HOME"] = str(paths.HOME)
     workers = min(workers or cores, len(executions), len(gpus) or len(executions))
     if address:
         gpus = []
@@ -83,8 +84,7 @@ def execute_all(
         ) as display,
     ):
         while waiting or doing:
-            # No more than there are workers: one that waited behind another would die with its
-            # worker.
+            # No more than there are workers: one waiting behind another would die with its worker.
             while waiting and len(doing) < max(1, len(client.nthreads())):
                 execution = waiting.pop(0)
                 doing[client.submit(_do, execution, environment, gpus, pure=False)] = execution.name
@@ -110,44 +110,31 @@ def _gpus() -> list[str]:
     return visible.split(",")[:count]
 
 
-def _environment() -> dict[str, str]:
-    """What kernels are told wherever they run. Dask lets its workers return memory to the system
-    and use one thread, so that it is not enough that they inherit it."""
-    kernel_environment()
-    return {name: os.environ[name] for name in ALLOCATOR} | {"THESIS_HOME": str(paths.HOME)}
-
-
-@contextlib.contextmanager
-def _client(address: str, workers: int) -> Iterator[Client]:
+def _client(address: str, workers: int) -> Client:
     """A client of the cluster at an address, or else of one on this machine that ends with it, and
     of which no port is open to other machines."""
     if not address:
-        with (
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-                memory_limit=0,  # none: it is the kernels that take memory
-                silence_logs=logging.CRITICAL,
-                # What has killed its worker is not tried on the others; and no fixed port.
-                scheduler_kwargs={"allowed_failures": 0, "dashboard_address": "127.0.0.1:0"},
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            yield client
-        return
+        return Client(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,  # none: it is the kernels that take memory
+            silence_logs=logging.CRITICAL,
+            # What has killed its worker is not tried on the others; and no fixed port.
+            scheduler_kwargs={"allowed_failures": 0, "dashboard_address": "127.0.0.1:0"},
+        )
     try:
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
         raise InputError(f"There is no Dask cluster at {address} ({error}).") from None
-    with client:
-        if set(client.nthreads().values()) != {1}:
-            raise InputError(
-                f"The cluster at {address} needs workers of one thread each: start them with "
-                f"`dask worker {address} --nthreads 1`."
-            )
-        yield client
+    if set(client.nthreads().values()) != {1}:
+        client.close()
+        raise InputError(
+            f"The cluster at {address} needs workers of one thread each: start them with "
+            f"`dask worker {address} --nthreads 1`."
+        )
+    return client
 
 
 def _do(given: Execution, environment: dict[str, str], gpus: list[str]) -> None:

@@ -8,7 +8,6 @@ build stops before it reads a page, with one sentence that says what to run.
 import json
 from pathlib import Path
 
-FOLDER = "notebooks"  # of the book's sources, where the pipeline puts executed notebooks
 NOT_YET = "has not been executed yet"
 
 
@@ -41,7 +40,7 @@ def fault(notebook: Path) -> str | None:
 def refusal(book: Path, pages: list[str]) -> str:
     """Why a book in a folder cannot be built, in one sentence: which notebooks among its ``pages``
     are missing or not whole, and how to fix that. Empty where all are whole."""
-    names = sorted(f"{page}.ipynb" for page in pages if page.startswith(FOLDER + "/"))
+    names = sorted(f"{page}.ipynb" for page in pages if page.startswith("notebooks/"))
     found = {name: reason for name in names if (reason := fault(book / name))}
     missing = [name for name, reason in found.items() if reason == NOT_YET]
     if not found:

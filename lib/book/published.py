@@ -88,7 +88,7 @@ def uncommitted() -> list[str]:
 
 def card(run: Run, data: str) -> str:
     """A published run's model card; ``data``: one clause on what it was trained on."""
-    s, found = run.summary, measured(run)
+    s, found, networks = run.summary, measured(run), run.config.networks
     settings = [(k, str(v)) for k, v in dataclasses.asdict(run.config).items() if v not in ("", ())]
     rows = []
     for kind, part in (("", found), (", all poses", found.get("all_poses", {}))):
@@ -97,45 +97,27 @@ def card(run: Run, data: str) -> str:
             value, low, high = dataclasses.astuple(estimates[name])
             interval = "" if math.isnan(low) else f"{low:.4g} to {high:.4g}"
             rows.append([name + kind, f"{value:.4g}", interval])
-    networks = run.config.networks
     other = "" if networks == "heatmaps" else f"; its networks are not the thesis's ({networks})"
-    return f"""# {run.folder.name}
-
-A generator of 2-D human poses (17 COCO keypoints as 64 x 64 heatmaps): experiment \
-`{run.experiment}`, trained with the losses of Algorithm {ALGORITHMS[run.config.algorithm].number} \
-of the thesis{other}.
-
-- **Data:** {data}. None of them are in this folder.
-- **Training:** {s["iterations"]:,} iterations of {run.config.batch_size} poses, \
-{_passes(run)} passes over the data, {s["seconds"] / 60:.0f} minutes on {s["hardware"]}, \
-torch {s["torch"]}, seed {run.config.seed}, commit {s.get("commit") or "not known"}.
-- **Weights:** half precision, but for biases and batch norm.
-- **Use:** `lib.training.runs.Run.open("{run.folder.name}").generator()`; taken by the notebooks \
-wherever their settings and data name this run.
-- **Limits:** a demonstration of the thesis. Poses are of a single person, cropped to the person's \
-box; they carry the biases of their data, and are not measurements of people.
-- **Licence:** MIT, as the project.
-
-{Table(["measure", "value", "95% interval"], rows)._repr_markdown_()}
-
-{Table(["setting", "value"], settings)._repr_markdown_()}
-"""
+    told = {"run": run, "algorithm": ALGORITHMS[run.config.algorithm], "other": other, "data": data}
+    told |= {"passes": s["poses_seen"] / s["train_poses"], "minutes": s["seconds"] / 60}
+    told |= {"s": s, "commit": s.get("commit") or "not known"}
+    told |= {"measures": Table(["measure", "value", "95% interval"], rows)._repr_markdown_()}
+    told |= {"settings": Table(["setting", "value"], settings)._repr_markdown_()}
+    return Path(__file__).with_name("card.md").read_text().format(**told)
 
 
 def shipped(data: str | None = None, profile_name: str | None = "published") -> list[Run]:
     """The published runs, COCO's first, in the thesis's order: those of one :func:`source`, or of
     any if that is None, and those with a profile's own settings, or with any."""
-    order = list(LABELS)
-
-    def place(run: Run) -> tuple:
-        number = order.index(run.experiment)
-        return source(run), number, run.config.rejection_epochs, run.folder.name
-
-    found = [Run.open(str(path.parent)) for path in paths.PUBLISHED.glob("*/summary.json")]
-    found = [run for run in found if run.experiment in order and data in (None, source(run))]
+    order, files = list(LABELS), sorted(paths.PUBLISHED.glob("*/summary.json"))
+    runs = [Run.open(str(file.parent)) for file in files]
+    runs = [run for run in runs if run.experiment in order and data in (None, source(run))]
     if profile_name is not None:
-        found = [run for run in found if run.config == config_for(run.experiment, profile_name)]
-    return sorted(found, key=place)
+        runs = [run for run in runs if run.config == config_for(run.experiment, profile_name)]
+    runs.sort(
+        key=lambda run: (source(run), order.index(run.experiment), run.config.rejection_epochs)
+    )
+    return runs
 
 
 def source(run: Run) -> str:
@@ -175,21 +157,17 @@ def _row(run: Run, summary: dict) -> list[str]:
     keypoints = "; on keypoints" if run.config.networks == "keypoints" else ""
     chosen = "; rejection sampling" if run.config.rejection_epochs else ""
     machine = s["hardware"].replace("(R)", "").removesuffix(" Processor")
+    passes = s["poses_seen"] / s["train_poses"]
     return [
         LABELS[run.experiment] + keypoints + chosen,
         DATA[source(run)],
         f"{found['accuracy']:.1%}",
         f"{found['retrieval_ratio']:.3f}",
         f"{summary['n_fake']:,}",
-        f"{s['iterations']:,} × {run.config.batch_size}, {_passes(run)}, "
+        f"{s['iterations']:,} × {run.config.batch_size}, {passes:.1f}, "
         f"{s['seconds'] / 60:.0f} min on {machine}",
         f"{run.config.seed}, {s.get('commit', '')[:7]}",
     ]
-
-
-def _passes(run: Run) -> str:
-    """How often a run has seen the data."""
-    return f"{run.summary['poses_seen'] / run.summary['train_poses']:.1f}"
 
 
 def options(data: str, experiment: str) -> Table:
