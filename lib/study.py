@@ -22,10 +22,8 @@ class Study:
     """The experiments of a profile, the file of profiles/ that gives all settings, on a data set:
     "sample", "coco", the path of a cache, or what is loaded from one.
 
-    Settings are given by name, as keyword arguments; one that is None is as the profile says.
-
-    Raises:
-        InputError: there is no such profile, or no such data.
+    Raises an InputError if there is no such profile or data. Settings are given by name, as keyword
+    arguments; one that is None is as the profile says.
     """
 
     def __init__(self, profile_name: str = "published", data: str | Dataset = "sample"):
@@ -33,11 +31,8 @@ class Study:
         self.dataset = data if isinstance(data, Dataset) else load(data)
 
     def config(self, name: str, **changes: Any) -> Config:
-        """The settings of an experiment.
-
-        Raises:
-            InputError: the experiment or a setting is not known, or a value is wrong.
-        """
+        """The settings of an experiment. Raises an InputError if its name, that of a setting, or
+        a value is wrong."""
         given = {key: value for key, value in changes.items() if value is not None}
         return config_for(name, self.profile).replace(**given)
 
@@ -52,11 +47,8 @@ class Study:
         return published if published.finished and not here.finished else here
 
     def finished(self, name: str) -> Run:
-        """The run of an experiment with the profile's own settings.
-
-        Raises:
-            InputError: it is not finished; the sentence names the notebook that makes it.
-        """
+        """The run of an experiment with the profile's own settings. If it is not finished, an
+        InputError names the notebook that makes it."""
         run = self.run(name)
         if not run.finished:
             raise InputError(
@@ -76,12 +68,9 @@ class Study:
     ) -> Run:
         """Takes the finished run (not if ``fresh``), resumes an interrupted one, or trains a new
         one on a ``device``: "auto", "cpu", "cuda", ... It stops, unfinished, at a ``deadline`` of
-        ``time.monotonic()``. ``changes`` are settings that differ from the profile's.
-
-        Raises:
-            InputError: a setting is wrong; the parent has not been trained; or as
-                :func:`lib.training.loop.train`.
-        """
+        ``time.monotonic()``. ``changes`` are settings that differ from the profile's. Raises an
+        InputError if a setting is wrong, if the parent has not been trained, or as
+        :func:`lib.training.loop.train`."""
         run = self.run(name, **changes)
         if run.finished and not fresh:
             return run
@@ -149,9 +138,7 @@ def prepare_for(profile_name: str, coco_zip: str | Path | None, encoder: str | P
 
     Where the profile asks for the official data and no archive is given, COCO's is downloaded;
     where no encoder is given and data/encoders/wiki.en.bin is there, such a profile takes that.
-
-    Raises:
-        InputError: a file is wrong or missing, or the download fails.
+    Raises an InputError if a file is wrong or missing, or the download fails.
     """
     settings = profile(profile_name)["data"]
     if settings.pop("official", False):

@@ -114,9 +114,7 @@ def make(
 
     ``jobs`` notebooks are executed side by side; 0: one a core, at most MOST_JOBS. If
     ``published``, nothing is trained: every run must be there, as those that the repository ships.
-
-    Raises:
-        InputError: something is wrong or missing; what was made before stays.
+    At an InputError, for what is wrong or missing, what was made before stays.
     """
     kernel_environment()
     # Notebooks run in their own folder, so that a relative path would lead elsewhere.
@@ -181,13 +179,9 @@ def _all_finished(chosen: list[str], study: Study) -> None:
 
 
 def build_book() -> Path:
-    """Builds the pages with warnings as errors, and returns the first one; does nothing where no
-    source or executed notebook is newer. The folder is empty at first: glued numbers would stay
-    from the last time.
-
-    Raises:
-        InputError: the book has errors or warnings; they are printed.
-    """
+    """Builds the pages, and returns the first one; does nothing where no source or executed
+    notebook is newer. The folder is empty at first: glued numbers would stay from the last time.
+    Errors and warnings are said in an InputError."""
     if paths.HOME != paths.SOURCE:  # the pages lie with the notebooks that they are built with
         ignored = shutil.ignore_patterns("_build", "notebooks")
         shutil.copytree(paths.SOURCE / "book", paths.BOOK, ignore=ignored, dirs_exist_ok=True)

@@ -58,10 +58,8 @@ def execute_all(
 
     ``seconds`` is what a notebook is expected to take. There are ``workers`` on this machine (0:
     one a core, or one a GPU), or those of the Dask cluster at ``address``, which have one thread
-    each and see this repository and its data at the same paths.
-
-    Raises:
-        InputError: the cluster cannot be used, or is lost.
+    each and see this repository and its data at the same paths. Raises an InputError if the
+    cluster cannot be used, or is lost.
     """
     cores, gpus = joblib.cpu_count(), _gpus()
     # Said to the kernels wherever they run: Dask lets its workers return memory to the system and

@@ -57,11 +57,9 @@ def execute(
     returns the executed one, which carries the fingerprint ``mark``.
 
     It is at ``temporary`` (default: in data/executing/) until it has run to its end, and goes to
-    ``target`` (default: the book's folder) then.
-
-    Raises:
-        InputError: a parameter is refused (:mod:`lib.book.engine`), or a cell failed; the message
-            names notebook, cell and error. The notebook that was executed before stays.
+    ``target`` (default: the book's folder) then. Raises an InputError if a parameter is refused
+    (:mod:`lib.book.engine`), or a cell failed, with notebook, cell and error; the notebook that
+    was executed before stays.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -83,8 +81,7 @@ def execute(
         )
     except PapermillExecutionError as error:
         raise InputError(
-            f"{notebook.name} failed in code cell {error.exec_count}: {error.ename}: "
-            f"{error.evalue}\n"
+            f"{notebook.name} failed in code cell {error.exec_count}: {error.ename}: {error.evalue}\n"
             f"(All of it: {paths.shown(temporary)}; what was executed before is kept.)"
         ) from None
     except DeadKernelError:

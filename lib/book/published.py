@@ -49,11 +49,9 @@ def publish(run: Run, dataset: Dataset, all_poses: bool = False) -> Path:
     trained on, and describes it. One that is published already is only measured and described.
 
     With ``all_poses``, it is measured once more with as many synthesised poses as there are real
-    ones, as a conditional model is anyway; with COCO's 116,021 that takes minutes.
-
-    Raises:
-        InputError: files of the project have changes that are not committed; or as
-            :func:`lib.book.release.export`.
+    ones, as a conditional model is anyway; with COCO's 116,021 that takes minutes. Raises an
+    InputError if files of the project have changes that are not committed, or as
+    :func:`lib.book.release.export`.
     """
     if changed := uncommitted():
         raise InputError(
@@ -135,39 +133,32 @@ def beside_the_thesis() -> Table:
     settings, and of those whose poses are chosen, with their provenance."""
     head = ["model", "data", "1-NN accuracy", "retrieval ratio", "poses"]
     head += ["minibatches, passes over the data, time and hardware", "seed, commit"]
-    thesis = [
-        f"**the thesis**: {LABELS['conditional_reduced']}",
-        DATA["coco"],
-        f"{THESIS['accuracy']:.1%}",
-        f"{THESIS['retrieval_ratio']:.3f}",
-        f"{THESIS['n_fake']:,}",
-        "1,000 epochs of 17,326 poses, after 200 of 116,021, hardware not stated",
-        "not stated",
-    ]
-    rows = []
+    training = "1,000 epochs of 17,326 poses, after 200 of 116,021, hardware not stated"
+    thesis = [f"**the thesis**: {LABELS['conditional_reduced']}", DATA["coco"]]
+    rows = [[*thesis, *_measures(THESIS), training, "not stated"]]
     for run in shipped(profile_name=None):
         if run.config.rejection_epochs or run.config == config_for(run.experiment, "published"):
             whole = measured(run)
             rows += [_row(run, part) for part in (whole, whole.get("all_poses")) if part]
-    return Table(head, [thesis, *rows])
+    return Table(head, rows)
+
+
+def _measures(found: dict) -> list[str]:
+    return [f"{found['accuracy']:.1%}", f"{found['retrieval_ratio']:.3f}", f"{found['n_fake']:,}"]
 
 
 def _row(run: Run, summary: dict) -> list[str]:
-    found, s = read_estimates(summary), run.summary
-    keypoints = "; on keypoints" if run.config.networks == "keypoints" else ""
-    chosen = "; rejection sampling" if run.config.rejection_epochs else ""
+    config, s = run.config, run.summary
+    keypoints = "; on keypoints" if config.networks == "keypoints" else ""
+    chosen = "; rejection sampling" if config.rejection_epochs else ""
     machine = s["hardware"].replace("(R)", "").removesuffix(" Processor")
-    passes = s["poses_seen"] / s["train_poses"]
-    return [
-        LABELS[run.experiment] + keypoints + chosen,
-        DATA[source(run)],
-        f"{found['accuracy']:.1%}",
-        f"{found['retrieval_ratio']:.3f}",
-        f"{summary['n_fake']:,}",
-        f"{s['iterations']:,} × {run.config.batch_size}, {passes:.1f}, "
-        f"{s['seconds'] / 60:.0f} min on {machine}",
-        f"{run.config.seed}, {s.get('commit', '')[:7]}",
-    ]
+    training = (
+        f"{s['iterations']:,} × {config.batch_size}, {s['poses_seen'] / s['train_poses']:.1f}, "
+        f"{s['seconds'] / 60:.0f} min on {machine}"
+    )
+    model, made = LABELS[run.experiment] + keypoints + chosen, s.get("commit", "")[:7]
+    measures = _measures(read_estimates(summary))
+    return [model, DATA[source(run)], *measures, training, f"{config.seed}, {made}"]
 
 
 def options(data: str, experiment: str) -> Table:

@@ -22,11 +22,8 @@ ROWS = 500  # windows of iterations, at the most, over which losses are averaged
 
 def export(run: Run, folder: Path) -> Path:
     """Writes a finished run as it is shipped into a folder of its name, which is added to
-    ``folder`` in place of an older one and returned; needs torch and safetensors only.
-
-    Raises:
-        InputError: a weight is too large for half precision.
-    """
+    ``folder`` in place of an older one and returned; needs torch and safetensors only. Raises an
+    InputError if a weight is too large for half precision."""
     target, new = folder / run.folder.name, folder / f".{run.folder.name}.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)

@@ -1,10 +1,9 @@
 """Many runs of one notebook, side by side: a grid of seeds, penalty weights, widths.
 
 ``python -m lib sweep 04 --set seed=0,1,2 --set lambda_=1,10`` executes notebook 04 once for each
-combination of the values (:mod:`lib.book.cluster`), and leaves in ``data/sweeps/NAME/``
-
-- ``SETTINGS.ipynb``: each executed notebook; one that is up to date is not executed again;
-- ``table.csv``: a row for each combination, see :func:`table`.
+combination of the values (:mod:`lib.book.cluster`). ``data/sweeps/NAME/`` then holds each executed
+notebook, ``SETTINGS.ipynb``, which is not executed again while it is up to date, and ``table.csv``
+(:func:`table`).
 """
 
 import hashlib
@@ -48,11 +47,9 @@ def sweep(
     that are not swept, and the runs that it reads, are the profile's. ``name`` is by default made
     of notebook, profile, data and grid; for ``workers`` and ``address`` see
     :func:`lib.book.cluster.execute_all`. A run that fails is recorded in the table. The next call
-    tries it again, and goes on with what an interrupted one has left.
-
-    Raises:
-        InputError: before anything runs: a name or a value is wrong, the data are not prepared, a
-            run that the notebook reads is not finished, or the cluster cannot be used.
+    tries it again, and goes on with what an interrupted one has left. Before anything runs, an
+    InputError is raised if a name or a value is wrong, the data are not prepared, a run that the
+    notebook reads is not finished, or the cluster cannot be used.
     """
     if address and workers:
         raise InputError("Give workers or an address: a cluster has the workers that it has.")
@@ -77,7 +74,10 @@ def plan(
     notebook: str, grid: dict[str, list], profile_name: str, data: str, name: str = ""
 ) -> list[Execution]:
     """The runs of a sweep, in the grid's order; see :func:`sweep`."""
-    stem = _stem(notebook)
+    names = {name: stem for run, stem in NOTEBOOKS.items() for name in (stem, stem[:2], run)}
+    stem = names.get(Path(notebook).name.removesuffix(".ipynb"))
+    if stem is None:
+        raise InputError(unknown("training notebook", notebook, [*NOTEBOOKS.values(), *NOTEBOOKS]))
     experiment, source = GRAPH[stem].trains, paths.NOTEBOOKS / f"{stem}.ipynb"
     known = sorted((declared(json.loads(source.read_text())) or {}).keys() - set(SHARED))
     if not grid:
@@ -116,14 +116,12 @@ def plan(
 
 
 def table(name: str) -> pd.DataFrame:
-    """The table of a sweep: a row for each combination, in the grid's order.
+    """The table of a sweep: a row for each combination, in the grid's order. Raises an InputError
+    if there is no such sweep.
 
     Its columns are the swept parameters; ``run``, its folder; ``iterations`` and ``seconds`` of
     that run; its :meth:`final losses <lib.training.runs.Run.final_losses>`; each number of its
     ``evaluation.json``; and ``failed``, which is empty or says why there are no numbers.
-
-    Raises:
-        InputError: there is no such sweep.
     """
     path = paths.SWEEPS / name / "table.csv"
     if not path.is_file():
@@ -149,15 +147,6 @@ def readable(rows: pd.DataFrame) -> str:
 def made(name: str) -> pd.DataFrame | None:
     """:func:`table`, or None where that sweep has not been made."""
     return table(name) if (paths.SWEEPS / name / "table.csv").is_file() else None
-
-
-def _stem(notebook: str) -> str:
-    """The name of a notebook that trains, from that, its number or its experiment."""
-    given = Path(notebook).name.removesuffix(".ipynb")
-    for experiment, stem in NOTEBOOKS.items():
-        if given in (stem, stem[:2], experiment):
-            return stem
-    raise InputError(unknown("training notebook", notebook, [*NOTEBOOKS.values(), *NOTEBOOKS]))
 
 
 def _text(value: Any) -> str:
