@@ -81,8 +81,8 @@ def execute(
         )
     except PapermillExecutionError as error:
         raise InputError(
-            f"{notebook.name} failed in code cell {error.exec_count}: {error.ename}: {error.evalue}\n"
-            f"(All of it: {paths.shown(temporary)}; what was executed before is kept.)"
+            f"{notebook.name} failed in code cell {error.exec_count}: {error.ename}: {error.evalue}"
+            f"\n(All of it: {paths.shown(temporary)}; what was executed before is kept.)"
         ) from None
     except DeadKernelError:
         raise InputError(
