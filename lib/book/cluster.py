@@ -61,15 +61,13 @@ def execute_all(
     each and see this repository and its data at the same paths. Raises an InputError if the
     cluster cannot be used, or is lost.
     """
-    cores, gpus = joblib.cpu_count(), _gpus()
+    cores, gpus = joblib.cpu_count(), [] if address else _gpus()
     # Said to the kernels wherever they run: Dask lets its workers return memory to the system and
     # use one thread, so that it is not enough that they inherit it.
     environment = {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}
     environment["THESIS_HOME"] = str(paths.HOME)
     workers = min(workers or cores, len(executions), len(gpus) or len(executions))
-    if address:
-        gpus = []
-    else:
+    if not address:
         threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // workers))
         environment |= dict.fromkeys(THREADS, threads)
     waiting, doing, faults = list(executions), {}, {}

@@ -94,7 +94,7 @@ def plan(
     study = Study(profile_name, data)
     for read in sorted({*GRAPH[stem].reads, study.config(experiment).parent} - {""}):
         study.finished(read)
-    parts = [stem, profile_name, *([Path(data).stem] if data != "sample" else [])]
+    parts = [stem, profile_name, *([] if data == "sample" else [Path(data).stem])]
     parts += [f"{key}={','.join(map(_text, values))}" for key, values in grid.items()]
     if name and not NAME.fullmatch(name):
         raise InputError(f"The name {name!r} must be at most 100 letters, digits and . , = + - _")
