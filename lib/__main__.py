@@ -22,18 +22,11 @@ app = typer.Typer(
 
 Profile = Annotated[str, Option(help="Settings: a file of profiles/, without .toml.")]
 Data = Annotated[str, Option(help="Prepared data: sample, coco, or a cache's path.")]
-Zip = Annotated[
-    Path | None,
-    Option(help="COCO's annotations archive, or a folder of its layout; default: sample."),
-]
-OwnData = Annotated[
-    str | None, Option(help="Prepared data; default: those that a run was trained on.")
-]
+OwnData = Annotated[str | None, Option(help="Prepared data; default: what a run was trained on.")]
+Zip = Annotated[Path | None, Option(help="COCO's annotations, zip or folder; default: sample.")]
+Encoder = Annotated[Path | None, Option(help="A pretrained fastText .bin; default: train one.")]
 Seed = Annotated[int, Option(min=0, max=2**32 - 1, help="Of the noise and of what is drawn.")]
 Fresh = Annotated[bool, Option(help="Train again although a run is finished.")]
-Encoder = Annotated[
-    Path | None, Option(help="A pretrained fastText .bin; default: one trained on the captions.")
-]
 
 
 @app.command()
@@ -80,7 +73,7 @@ def train(
     from lib.training import distributed
 
     # Algorithm 5 without a parent: the experiment that starts from random weights.
-    name = {"conditional_wgan_lp": "conditional_random"}.get(algorithm, algorithm)
+    name = "conditional_random" if algorithm == "conditional_wgan_lp" else algorithm
     settings = {key: _value(value) for key, value in map(_setting, changes)}
     for key in settings.keys() & {"name", "profile", "data", "device", "fresh"}:
         raise InputError(f"{key} is not a setting: give it as an option or argument of its own.")
@@ -156,9 +149,7 @@ app.add_typer(questionnaire, name="questionnaire")
 
 @questionnaire.command("make")
 def questionnaire_make(
-    run: str | None = Option(
-        None, help="A conditional model's run; default: conditional_reduced's."
-    ),
+    run: str | None = Option(None, help="A conditional run; default: conditional_reduced's."),
     profile: Profile = "published",
     data: Data = "sample",
     seed: Seed = 0,
@@ -184,9 +175,7 @@ def questionnaire_make(
 
 @questionnaire.command("score")
 def questionnaire_score(
-    files: list[Path] | None = Argument(
-        None, help="Saved answers; default: all in answers/ next to the key."
-    ),
+    files: list[Path] | None = Argument(None, help="Answers; default: answers/ next to the key."),
     key: Path | None = Option(None, help="The page's key; default: data/questionnaire/key.json."),
     as_json: bool = Option(False, "--json", help="Print JSON instead of a table."),
 ) -> None:
@@ -199,10 +188,7 @@ def questionnaire_score(
 
 
 @app.command()
-def compact(
-    out: Path = Argument(help="The file to write."),
-    data: Data = "sample",
-) -> None:
+def compact(out: Path = Argument(help="The file to write."), data: Data = "sample") -> None:
     """Write a smaller copy of prepared data, for a machine that only trains."""
     from lib.data.compact import compact as write
 
@@ -213,9 +199,7 @@ def compact(
 def publish(
     runs: list[str] = Argument(help="Finished runs: folders, or names."),
     data: OwnData = None,
-    all_poses: bool = Option(
-        False, help="Measure once more, with as many poses as there are real ones."
-    ),
+    all_poses: bool = Option(False, help="Measure once more, with as many poses as real ones."),
 ) -> None:
     """Export finished runs to data/published, measure them, describe them there and in README."""
     from lib.book import published
@@ -246,9 +230,7 @@ def thesis(
 
 @app.command()
 def sweep(
-    notebook: str = Argument(
-        help="One that trains: its name or number (04_wgan_gp, 04), or experiment."
-    ),
+    notebook: str = Argument(help="One that trains: name (04_wgan_gp), number (04) or experiment."),
     changes: list[str] = Option(
         [],
         "--set",
@@ -270,12 +252,11 @@ def sweep(
     Each run is an executed notebook in data/sweeps/NAME. One that fails does not stop the others;
     the exit status is 1 then. The same command goes on with what is missing.
     """
-    from lib.book.sweep import readable, table
-    from lib.book.sweep import sweep as execute
+    from lib.book import sweep as book
 
-    name = execute(notebook, _grid(changes), profile, data, name, workers, address)
-    rows = table(name)
-    print(readable(rows))
+    name = book.sweep(notebook, _grid(changes), profile, data, name, workers, address)
+    rows = book.table(name)
+    print(book.readable(rows))
     print(paths.SWEEPS / name / "table.csv")
     if any(rows["failed"]):
         raise typer.Exit(1)
@@ -313,7 +294,7 @@ def _grid(changes: list[str]) -> dict[str, list]:
 def main() -> None:
     """Runs a command; bad input ends with one sentence and exit status 1."""
     try:
-        app()
+        return app()
     except InputError as error:
         fault = str(error)
     except OSError as error:  # a full disk, a folder that cannot be written to
@@ -321,8 +302,6 @@ def main() -> None:
             f"{error.filename or 'A file'} cannot be written or read ({error.strerror}): "
             "make room or give another place; what was finished before is kept."
         )
-    else:
-        return
     print(f"Error: {fault}", file=sys.stderr)
     sys.exit(1)
 

@@ -5,17 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Notebook:
-    """What a notebook makes and needs.
+    """What a notebook makes and needs; it is executed again when what it reads has changed."""
 
-    ``trains``: the experiment whose run it makes. ``reads``: other experiments whose runs it
-    reads; it is executed again when one of them is trained again. ``files``: patterns of other
-    files below data/ that it reads. ``captions``: whether it needs data with captions.
-    """
-
-    trains: str = ""
-    reads: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    captions: bool = True
+    trains: str = ""  # the experiment whose run it makes
+    reads: tuple[str, ...] = ()  # other experiments whose runs it reads
+    files: tuple[str, ...] = ()  # patterns of other files below data/ that it reads
+    captions: bool = True  # whether it needs data with captions
 
 
 GRAPH = {

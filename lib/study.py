@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +19,20 @@ from lib.training.runs import Reader, Run, data_id
 
 
 class Study:
-    """The experiments of a profile on a data set.
+    """The experiments of a profile, the file of profiles/ that gives all settings, on a data set:
+    "sample", "coco", the path of a cache, or what is loaded from one.
 
-    Settings are given by name, as keyword arguments; one that is None is as the profile says.
-
-    Args:
-        profile: the file of profiles/ that gives all settings.
-        data: "sample", "coco", the path of a cache, or what is loaded from one.
-    Raises:
-        InputError: there is no such profile, or no such data.
+    Raises an InputError if there is no such profile or data. Settings are given by name, as keyword
+    arguments; one that is None is as the profile says.
     """
 
     def __init__(self, profile_name: str = "published", data: str | Dataset = "sample"):
         self.profile, self.tables = profile_name, profile(profile_name)
         self.dataset = data if isinstance(data, Dataset) else load(data)
 
-    @classmethod
-    def prepare(
-        cls, profile_name: str, coco_zip: str | Path | None = "", encoder: str | Path | None = ""
-    ) -> "Study":
-        """Makes the data that a profile asks for (:func:`prepare_for`), and loads them."""
-        return cls(profile_name, prepare_for(profile_name, coco_zip, encoder))
-
     def config(self, name: str, **changes: Any) -> Config:
-        """The settings of an experiment.
-
-        Raises:
-            InputError: the experiment or a setting is not known, or a value is wrong.
-        """
+        """The settings of an experiment. Raises an InputError if its name, that of a setting, or
+        a value is wrong."""
         given = {key: value for key, value in changes.items() if value is not None}
         return config_for(name, self.profile).replace(**given)
 
@@ -62,11 +47,8 @@ class Study:
         return published if published.finished and not here.finished else here
 
     def finished(self, name: str) -> Run:
-        """The run of an experiment with the profile's own settings.
-
-        Raises:
-            InputError: it is not finished; the sentence names the notebook that makes it.
-        """
+        """The run of an experiment with the profile's own settings. If it is not finished, an
+        InputError names the notebook that makes it."""
         run = self.run(name)
         if not run.finished:
             raise InputError(
@@ -84,22 +66,16 @@ class Study:
         deadline: float = math.inf,
         **changes: Any,
     ) -> Run:
-        """Takes the finished run, resumes an interrupted one, or trains a new one.
-
-        Args:
-            fresh: train again although a run is finished.
-            device: "auto", "cpu", "cuda", ...
-            deadline: stop, unfinished, at this time of ``time.monotonic()``.
-            changes: settings that differ from the profile's.
-        Raises:
-            InputError: a setting is wrong; the parent has not been trained; or as
-                :func:`lib.training.loop.train`.
-        """
+        """Takes the finished run (not if ``fresh``), resumes an interrupted one, or trains a new
+        one on a ``device``: "auto", "cpu", "cuda", ... It stops, unfinished, at a ``deadline`` of
+        ``time.monotonic()``. ``changes`` are settings that differ from the profile's. Raises an
+        InputError if a setting is wrong, if the parent has not been trained, or as
+        :func:`lib.training.loop.train`."""
         run = self.run(name, **changes)
-        if fresh:
-            run = dataclasses.replace(run, folder=paths.RUNS / run.folder.name)
         if run.finished and not fresh:
             return run
+        if fresh:
+            run = dataclasses.replace(run, folder=paths.RUNS / run.folder.name)
         if distributed.rank():
             run = Reader(run.folder, run.config, run.experiment)
         with run.locked():
@@ -111,15 +87,10 @@ class Study:
         return run
 
     def evaluate(self, run: Run, epoch: float | None = None):
-        """The measures of 4.4.2, an unconditional model's of at most as many poses as the profile
-        says; those at a run's end are kept in its evaluation.json.
-
-        Args:
-            run: finished.
-            epoch: of a named snapshot, instead of the end.
-        Returns:
-            A :class:`lib.evaluation.measures.Evaluation`.
-        """
+        """The measures of 4.4.2 of a finished run, as an
+        :class:`lib.evaluation.measures.Evaluation`; an unconditional model's are of at most as
+        many poses as the profile says. Those at its end are kept in its evaluation.json, those at
+        the ``epoch`` of a named snapshot are not."""
         from lib.evaluation.measures import evaluate  # which a machine that only trains lacks
 
         conditional = ALGORITHMS[run.config.algorithm].conditional
@@ -138,9 +109,28 @@ class Study:
         rows = [[name, str(value)] for name, value in settings.items() if value not in ("", ())]
         return Table(["setting", "value"], rows)
 
-    def note(self, run: Run | None = None, more: str = "") -> "Note":
-        """The banner of a page: what run and data the reader sees."""
-        return Note(self.profile, described(self.dataset) + more, run)
+    def note(self, run: Run | None = None, more: str = ""):
+        """The box above the results of a page, as Markdown: which networks, how long they were
+        trained, on what; ``more`` is said of the data."""
+        from IPython.display import Markdown  # which a machine that only trains lacks
+
+        data = described(self.dataset) + more
+        if run is None:
+            return Markdown(f"> Data: {data}. Computed on {hardware(device_for())}.")
+        s, config = run.summary, run.config
+        kind = f"A demonstration (profile `{self.profile}`), not the thesis's full training"
+        if config == config_for(run.experiment, "paper"):  # a notebook may have changed a setting
+            kind = "Trained with the thesis's own settings"
+        minutes, seconds = divmod(round(s["seconds"]), 60)
+        time = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        machines = f"{s['processes']} × " if s.get("processes", 1) > 1 else ""
+        shipped = "The repository ships this run. " if run.published else ""
+        return Markdown(
+            f"> **{kind}: {run.described}.** "
+            f"{s['iterations']:,} iterations of {config.batch_size} poses "
+            f"({s['poses_seen'] / s['train_poses']:,.1f} passes over {s['train_poses']:,} poses) "
+            f"in {time} on {machines}{s['hardware']}, seed {config.seed}. {shipped}Data: {data}."
+        )
 
 
 def prepare_for(profile_name: str, coco_zip: str | Path | None, encoder: str | Path | None) -> str:
@@ -148,9 +138,7 @@ def prepare_for(profile_name: str, coco_zip: str | Path | None, encoder: str | P
 
     Where the profile asks for the official data and no archive is given, COCO's is downloaded;
     where no encoder is given and data/encoders/wiki.en.bin is there, such a profile takes that.
-
-    Raises:
-        InputError: a file is wrong or missing, or the download fails.
+    Raises an InputError if a file is wrong or missing, or the download fails.
     """
     settings = profile(profile_name)["data"]
     if settings.pop("official", False):
@@ -159,31 +147,3 @@ def prepare_for(profile_name: str, coco_zip: str | Path | None, encoder: str | P
         encoder = encoder or (wikipedia if wikipedia.exists() else None)
     source, encoder = (Path(path) if path else None for path in (coco_zip, encoder))
     return prepare(source, None, encoder=encoder, **settings)["source"]
-
-
-@dataclass(frozen=True)
-class Note:
-    """The box above the results: which networks, how long they were trained, on what."""
-
-    profile: str
-    data: str
-    run: Run | None = None
-
-    def _repr_markdown_(self) -> str:
-        if self.run is None:
-            return f"> Data: {self.data}. Computed on {hardware(device_for())}."
-        run, s, config = self.run, self.run.summary, self.run.config
-        kind = f"A demonstration (profile `{self.profile}`), not the thesis's full training"
-        if config == config_for(run.experiment, "paper"):  # a notebook may have changed a setting
-            kind = "Trained with the thesis's own settings"
-        minutes, seconds = divmod(round(s["seconds"]), 60)
-        time = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-        machines = f"{s['processes']} × " if s.get("processes", 1) > 1 else ""
-        shipped = "The repository ships this run. " if run.published else ""
-        return (
-            f"> **{kind}: {run.described}.** "
-            f"{s['iterations']:,} iterations of {config.batch_size} poses "
-            f"({s['poses_seen'] / s['train_poses']:,.1f} passes over {s['train_poses']:,} poses) "
-            f"in {time} on {machines}{s['hardware']}, seed {config.seed}. "
-            f"{shipped}Data: {self.data}."
-        )

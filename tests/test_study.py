@@ -9,7 +9,7 @@ from lib import paths, study
 from lib.config import config_for
 from lib.data.cache import described
 from lib.errors import InputError
-from lib.study import Note, Study, prepare_for
+from lib.study import Study, prepare_for
 from lib.training.runs import Run
 
 DATA = tiny.dataset()
@@ -218,14 +218,13 @@ def test_only_the_thesis_own_settings_are_called_so(smoke, home):
     run.folder.mkdir(parents=True)
     numbers = dict.fromkeys(("iterations", "poses_seen", "train_poses", "seconds"), 1)
     run.finish(numbers | {"hardware": "a processor"})
-    assert (
-        "**Trained with the thesis's own settings: GAN," in Note("paper", "", run)._repr_markdown_()
-    )
+    paper = Study("paper", DATA)
+    assert "**Trained with the thesis's own settings: GAN," in paper.note(run)._repr_markdown_()
     changed = dataclasses.replace(run, config=own.replace(epochs=3))
-    assert "A demonstration" in Note("paper", "", changed)._repr_markdown_()
+    assert "A demonstration" in paper.note(changed)._repr_markdown_()
     placing = dataclasses.replace(run, config=own.replace(networks="keypoints"))
-    assert "networks on keypoints, not the thesis's" in Note("quick", "", placing)._repr_markdown_()
-    assert "keypoints" not in Note("quick", "", changed)._repr_markdown_()
+    assert "networks on keypoints, not the thesis's" in smoke.note(placing)._repr_markdown_()
+    assert "keypoints" not in smoke.note(changed)._repr_markdown_()
 
 
 def test_settings_are_shown_as_a_table(smoke):
@@ -258,7 +257,7 @@ def test_data_of_a_demonstration_are_the_sample_or_what_is_given(prepared, monke
     assert first is None and settings["encoder"] is None and settings["sample_images"] == [240, 60]
     assert (second.name, given["encoder"].name) == ("a.zip", "e.bin")
     monkeypatch.setattr(study, "load", lambda name: dataclasses.replace(DATA, name=name))
-    assert Study.prepare("smoke", "a.zip").dataset.name == "coco"
+    assert Study("smoke", prepare_for("smoke", "a.zip", "")).dataset.name == "coco"
 
 
 def test_data_of_the_thesis_are_downloaded_unless_given(prepared):

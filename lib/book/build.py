@@ -39,36 +39,29 @@ def notebooks() -> list[Path]:
 
 
 def fingerprint(notebook: Path, parameters: dict[str, Any], study: Study) -> str:
-    """Hash of all that an executed notebook is made from: its source, its parameters, the rooms of
-    lib that it uses, the profile, the data, and the runs and other files that it reads."""
+    """Hash of all that an executed notebook is made from: its source and parameters, the code that
+    it uses, the profile, the data, and the runs and other files that it reads."""
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
-    profile_file = paths.PROFILES / f"{study.profile}.toml"
-    for path in [notebook, profile_file, *_code(notebook.read_text())]:
-        digest.update(path.read_bytes())
     digest.update((study.dataset.poses_id + study.dataset.pairs_id).encode())
     reads = GRAPH.get(notebook.stem, Notebook())
-    read = [study.run(name).folder / "summary.json" for name in reads.reads]
-    read += [path for pattern in reads.files for path in sorted(paths.DATA.glob(pattern))]
-    for path in filter(Path.exists, read):
+    files = [notebook, paths.PROFILES / f"{study.profile}.toml", *_code(notebook.read_text())]
+    files += [study.run(name).folder / "summary.json" for name in reads.reads]
+    files += [path for pattern in reads.files for path in sorted(paths.DATA.glob(pattern))]
+    for path in filter(Path.exists, files):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def _code(notebook: str) -> list[Path]:
-    """The modules of lib on which a notebook's outputs depend, by its source.
-
-    What executes notebooks and builds the book changes none of them: of that room count the
-    modules that the notebook imports. The questionnaire counts where it is imported.
-    """
-    lib = paths.SOURCE / "lib"
+    """The modules of lib on which a notebook's outputs depend, by its source. Of what executes
+    notebooks and builds the book these are the imported modules alone, and of the questionnaire
+    all, if it is imported."""
+    lib, apart = paths.SOURCE / "lib", ("__main__.py", "series.py", "notebooks.py")
+    imports = {"book": "from lib.book import {}", "questionnaire": "from lib.questionnaire"}
 
     def counts(path: Path) -> bool:
-        room = path.relative_to(lib).parts[0]
-        if room == "book":
-            return f"from lib.book import {path.stem}" in notebook
-        if room == "questionnaire":
-            return "from lib.questionnaire" in notebook
-        return path.name not in ("__main__.py", "series.py", "notebooks.py")
+        needed = imports.get(path.relative_to(lib).parts[0], "").format(path.stem)
+        return needed in notebook and path.name not in apart
 
     return [path for path in sorted(lib.rglob("*.py")) if counts(path)]
 
@@ -87,9 +80,8 @@ def _side_by_side(
 
     The first that fails stops the others: their runs go on from their last checkpoint.
     """
-    order = TopologicalSorter(
-        {n: {NOTEBOOKS[run] for run in GRAPH[n].reads} & set(names) for n in names}
-    )
+    before = {n: {NOTEBOOKS[run] for run in GRAPH[n].reads} & set(names) for n in names}
+    order = TopologicalSorter(before)
     order.prepare()
     ready, doing = [], {}
     with ThreadPoolExecutor(jobs) as pool:
@@ -118,15 +110,11 @@ def make(
     jobs: int = 0,
     published: bool = False,
 ) -> Path:
-    """Makes the whole thesis: data, notebooks, book.
+    """Makes the whole thesis: data, notebooks, book, whose first page it returns.
 
-    Args:
-        jobs: notebooks executed side by side; 0: as many as there are cores, at most MOST_JOBS.
-        published: train nothing; every run must be there, as those that the repository ships.
-    Returns:
-        The book's first page.
-    Raises:
-        InputError: something is wrong or missing; what was made before stays.
+    ``jobs`` notebooks are executed side by side; 0: one a core, at most MOST_JOBS. If
+    ``published``, nothing is trained: every run must be there, as those that the repository ships.
+    At an InputError, for what is wrong or missing, what was made before stays.
     """
     kernel_environment()
     # Notebooks run in their own folder, so that a relative path would lead elsewhere.
@@ -153,7 +141,6 @@ def make(
             _all_finished(chosen, study)
         common = {"profile": profile_name, "data": data, "fresh": fresh}
         common |= {"coco_zip": str(coco_zip or ""), "encoder": str(encoder or "")}
-        changed = []
 
         def do(name: str) -> None:
             notebook = paths.NOTEBOOKS / f"{name}.ipynb"
@@ -166,7 +153,6 @@ def make(
                 return
             with display.watch(name):
                 execute(notebook, parameters, mark)
-            changed.append(name)
 
         _side_by_side(chosen, do, expected, jobs)
         if without_captions:
@@ -176,7 +162,7 @@ def make(
                 "other notebooks and the book need captions."
             )
         with display.watch("book"):
-            page = build_book(bool(changed))
+            page = build_book()
     warn(study)
     return page
 
@@ -192,22 +178,15 @@ def _all_finished(chosen: list[str], study: Study) -> None:
         )
 
 
-def build_book(changed: bool = True) -> Path:
-    """Builds the pages with warnings as errors, and returns the first one; does nothing where no
-    source is newer. The folder is empty at first: glued numbers would stay from the last time.
-
-    Raises:
-        InputError: the book has errors or warnings; they are printed.
-    """
+def build_book() -> Path:
+    """Builds the pages, and returns the first one; does nothing where no source or executed
+    notebook is newer. The folder is empty at first: glued numbers would stay from the last time.
+    Errors and warnings are said in an InputError."""
     if paths.HOME != paths.SOURCE:  # the pages lie with the notebooks that they are built with
-        shutil.copytree(
-            paths.SOURCE / "book",
-            paths.BOOK,
-            ignore=shutil.ignore_patterns("_build", "notebooks"),
-            dirs_exist_ok=True,
-        )
+        ignored = shutil.ignore_patterns("_build", "notebooks")
+        shutil.copytree(paths.SOURCE / "book", paths.BOOK, ignore=ignored, dirs_exist_ok=True)
     page = paths.BOOK / "_build" / "html" / "index.html"
-    if not changed and page.exists():
+    if page.exists():
         sources = [p for p in paths.BOOK.rglob("*") if "_build" not in p.parts and p.is_file()]
         sources += (paths.SOURCE / "lib").rglob("*.py")
         if max(p.stat().st_mtime for p in sources) < page.stat().st_mtime:

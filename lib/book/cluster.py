@@ -1,31 +1,26 @@
 """Notebooks executed side by side on Dask workers, of this machine or of a cluster.
 
-A worker does one notebook at a time. The notebook trains in its own kernel, a process next to the
-worker, which only waits for it; what a kernel is to know stands in its environment. On a machine
-with GPUs there are at most as many workers as GPUs, and each shows its kernels one of them
-(``CUDA_VISIBLE_DEVICES``); without, the workers share the cores. The workers of a cluster see the
-GPUs, and have the threads, that they were started with.
+A worker does one notebook at a time, and only waits for its kernel, which is told all by its
+environment. On a machine with GPUs there are at most as many workers as GPUs, and each shows its
+kernels one of them (``CUDA_VISIBLE_DEVICES``); without, the workers share the cores. The workers
+of a cluster see the GPUs, and have the threads, that they were started with.
 """
 
-import contextlib
 import logging
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import joblib
 import torch
+from distributed import CancelledError, Client, KilledWorker, get_worker, wait
 
 from lib import paths
 from lib.book.execute import ALLOCATOR, execute, kernel_environment, up_to_date
 from lib.errors import InputError
 from lib.training.progress import Display
 from lib.training.runs import Run
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -59,36 +54,33 @@ def execute_all(
     executions: list[Execution], seconds: float, workers: int = 0, address: str = ""
 ) -> dict[str, str]:
     """Executes each notebook on the next free worker, and shows how far they are. One that fails
-    does not stop the others.
+    does not stop the others: its name and a sentence that says of what it failed are returned.
 
-    Args:
-        seconds: what one is expected to take.
-        workers: notebooks side by side on this machine; 0: one a core, or one a GPU.
-        address: of a Dask cluster to use instead. Its workers have one thread each, and see this
-            repository and its data at the same paths.
-    Returns:
-        For each that failed, its name and a sentence that says of what.
-    Raises:
-        InputError: the cluster cannot be used, or is lost.
+    ``seconds`` is what a notebook is expected to take. There are ``workers`` on this machine (0:
+    one a core, or one a GPU), or those of the Dask cluster at ``address``, which have one thread
+    each and see this repository and its data at the same paths. Raises an InputError if the
+    cluster cannot be used, or is lost.
     """
-    from distributed import CancelledError, wait
-
-    cores, gpus, environment = joblib.cpu_count(), _gpus(), _environment()
+    cores, gpus = joblib.cpu_count(), [] if address else _gpus()
+    # Said to the kernels wherever they run: Dask lets its workers return memory to the system and
+    # use one thread, so that it is not enough that they inherit it.
+    environment = {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}
+    environment["THESIS_HOME"] = str(paths.HOME)
     workers = min(workers or cores, len(executions), len(gpus) or len(executions))
-    if address:
-        gpus = []
-    else:
+    if not address:
         threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // workers))
         environment |= dict.fromkeys(THREADS, threads)
     waiting, doing, faults = list(executions), {}, {}
-    with contextlib.ExitStack() as stack:
-        client = stack.enter_context(_client(address, workers))
-        expected = {execution.name: seconds for execution in executions}
-        states = {execution.name: execution.state for execution in executions}
-        display = stack.enter_context(Display(expected, states, len(client.nthreads())))
+    with (
+        _client(address, workers) as client,
+        Display(
+            {each.name: seconds for each in executions},
+            {each.name: each.state for each in executions},
+            len(client.nthreads()),
+        ) as display,
+    ):
         while waiting or doing:
-            # No more than there are workers: one that waited behind another would die with its
-            # worker.
+            # No more than there are workers: one waiting behind another would die with its worker.
             while waiting and len(doing) < max(1, len(client.nthreads())):
                 execution = waiting.pop(0)
                 doing[client.submit(_do, execution, environment, gpus, pure=False)] = execution.name
@@ -100,10 +92,10 @@ def execute_all(
                     "The cluster is lost. What was finished is kept: the same command goes on."
                 ) from None
             for task in finished:
-                name, fault = doing.pop(task), _sentence(task.exception())
-                display.end(name, fault)
-                if fault:
-                    faults[name] = fault
+                name = doing.pop(task)
+                if error := task.exception():
+                    faults[name] = _sentence(error)
+                display.end(name, faults.get(name, ""))
     return faults
 
 
@@ -114,53 +106,35 @@ def _gpus() -> list[str]:
     return visible.split(",")[:count]
 
 
-def _environment() -> dict[str, str]:
-    """What kernels are told wherever they run. Dask lets its workers return memory to the system
-    and use one thread, so that it is not enough that they inherit it."""
-    kernel_environment()
-    return {name: os.environ[name] for name in ALLOCATOR} | {"THESIS_HOME": str(paths.HOME)}
-
-
-@contextlib.contextmanager
-def _client(address: str, workers: int) -> Iterator["Client"]:
+def _client(address: str, workers: int) -> Client:
     """A client of the cluster at an address, or else of one on this machine that ends with it, and
     of which no port is open to other machines."""
-    from distributed import Client, LocalCluster
-
     if not address:
-        with (
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
-                memory_limit=0,  # none: it is the kernels that take memory
-                silence_logs=logging.CRITICAL,
-                # What has killed its worker is not tried on the others; and no fixed port.
-                scheduler_kwargs={"allowed_failures": 0, "dashboard_address": "127.0.0.1:0"},
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            yield client
-        return
+        return Client(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,  # none: it is the kernels that take memory
+            silence_logs=logging.CRITICAL,
+            # What has killed its worker is not tried on the others; and no fixed port.
+            scheduler_kwargs={"allowed_failures": 0, "dashboard_address": "127.0.0.1:0"},
+        )
     try:
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
         raise InputError(f"There is no Dask cluster at {address} ({error}).") from None
-    with client:
-        if set(client.nthreads().values()) != {1}:
-            raise InputError(
-                f"The cluster at {address} needs workers of one thread each: start them with "
-                f"`dask worker {address} --nthreads 1`."
-            )
-        yield client
+    if set(client.nthreads().values()) != {1}:
+        client.close()
+        raise InputError(
+            f"The cluster at {address} needs workers of one thread each: start them with "
+            f"`dask worker {address} --nthreads 1`."
+        )
+    return client
 
 
 def _do(given: Execution, environment: dict[str, str], gpus: list[str]) -> None:
     """Executes one notebook, on a worker."""
-    from distributed import get_worker
-
     progress, before = given.state.parent, dict(os.environ)
     os.environ.update(environment, THESIS_PROGRESS=str(progress))
     if gpus:
@@ -174,12 +148,8 @@ def _do(given: Execution, environment: dict[str, str], gpus: list[str]) -> None:
         os.environ.update(before)
 
 
-def _sentence(error: BaseException | None) -> str:
-    """What a notebook failed of, on one line; nothing where it did not fail."""
-    from distributed import KilledWorker
-
-    if error is None:
-        return ""
+def _sentence(error: BaseException) -> str:
+    """What a notebook failed of, on one line."""
     if isinstance(error, KilledWorker):
         return "Its worker was killed from outside, perhaps for lack of memory."
     kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "

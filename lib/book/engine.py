@@ -24,42 +24,27 @@ class Refused(InputError, ClickException):
 
 
 class Engine(NBClientEngine):  # noqa: F811
-    """papermill's own, but for the check."""
+    """papermill's own, but for a check before anything is written."""
 
     @classmethod
     def execute_notebook(cls, nb, *arguments, **options):
-        """Executes a notebook, after the check and before anything is written.
-
-        Raises:
-            InputError: as :func:`check`.
-        """
-        check(nb)
+        """Executes a notebook. Raises an InputError if a parameter that papermill was given, by
+        the notebook's metadata, is not declared in the cell tagged "parameters", or is of another
+        type there. A notebook without such a cell is left to papermill."""
+        known = declared(nb)
+        given = {} if known is None else nb.metadata.get("papermill", {}).get("parameters", {})
+        for name, value in given.items():
+            if name not in known:
+                raise Refused(unknown("parameter", name, list(known)))
+            default = known[name]
+            wanted = (int, float) if type(default) is float else type(default)
+            if default is not None and not isinstance(value, wanted):
+                raise Refused(
+                    f"The parameter {name} = {value!r} must be of type {type(default).__name__}, "
+                    f"as {default!r} is."
+                )
         return super().execute_notebook(nb, *arguments, **options)
 
 
 for name in (None, "thesis"):  # None: its default, on its command line too
     papermill_engines.register(name, Engine)
-
-
-def check(notebook) -> None:
-    """Refuses parameters that papermill was given and the notebook cannot take.
-
-    Args:
-        notebook: an nbformat notebook, whose metadata hold what papermill was given. One without a
-            cell tagged "parameters" is left to papermill.
-    Raises:
-        InputError: a parameter is not declared in that cell, or is of another type there.
-    """
-    known = declared(notebook)
-    if known is None:
-        return
-    for name, value in notebook.metadata.get("papermill", {}).get("parameters", {}).items():
-        if name not in known:
-            raise Refused(unknown("parameter", name, list(known)))
-        default = known[name]
-        wanted = (int, float) if type(default) is float else type(default)
-        if default is not None and not isinstance(value, wanted):
-            raise Refused(
-                f"The parameter {name} = {value!r} must be of type {type(default).__name__}, as "
-                f"{default!r} is."
-            )

@@ -26,18 +26,13 @@ ALLOCATOR = {  # of glibc, read when a process starts; the Makefile's values
 
 def up_to_date(executed: Path, mark: str) -> bool:
     """Whether an executed notebook is there, whole, and of this fingerprint."""
-    if fault(executed):
-        return False
-    return json.loads(executed.read_text())["metadata"].get("thesis") == mark
+    whole = not fault(executed)
+    return whole and json.loads(executed.read_text())["metadata"].get("thesis") == mark
 
 
 def declared(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The parameters that the content of a notebook declares, with their values.
-
-    Returns:
-        None for the value of one that is not a literal; None instead of all where no cell is
-        tagged "parameters".
-    """
+    """The parameters that the content of a notebook declares, with their values, None for one that
+    is not a literal; None instead of all where no cell is tagged "parameters"."""
     cells = [c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", [])]
     if not cells:
         return None
@@ -58,19 +53,13 @@ def execute(
     target: Path | None = None,
     temporary: Path | None = None,
 ) -> Path:
-    """Executes one notebook.
+    """Executes a notebook in its own folder, with the parameters that differ from its own, and
+    returns the executed one, which carries the fingerprint ``mark``.
 
-    Args:
-        notebook: the source, in whose folder the kernel runs.
-        parameters: those that differ from the notebook's own.
-        mark: the fingerprint that the executed notebook carries.
-        target: where it goes; default: the book's folder.
-        temporary: where it is until it has run to its end; default: data/executing/.
-    Returns:
-        The executed notebook.
-    Raises:
-        InputError: a parameter is refused (:mod:`lib.book.engine`), or a cell failed; the message
-            names notebook, cell and error. The notebook that was executed before stays.
+    It is at ``temporary`` (default: in data/executing/) until it has run to its end, and goes to
+    ``target`` (default: the book's folder) then. Raises an InputError if a parameter is refused
+    (:mod:`lib.book.engine`), or a cell failed, with notebook, cell and error; the notebook that
+    was executed before stays.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -92,9 +81,8 @@ def execute(
         )
     except PapermillExecutionError as error:
         raise InputError(
-            f"{notebook.name} failed in code cell {error.exec_count}: {error.ename}: "
-            f"{error.evalue}\n"
-            f"(All of it: {paths.shown(temporary)}; what was executed before is kept.)"
+            f"{notebook.name} failed in code cell {error.exec_count}: {error.ename}: {error.evalue}"
+            f"\n(All of it: {paths.shown(temporary)}; what was executed before is kept.)"
         ) from None
     except DeadKernelError:
         raise InputError(
@@ -106,8 +94,7 @@ def execute(
     content = json.loads(temporary.read_text())
     content["metadata"]["thesis"] = mark
     for cell in content["cells"]:  # the book shows the parameters as the notebook declares them
-        tags = cell["metadata"].get("tags", [])
-        if "injected-parameters" in tags:
+        if "injected-parameters" in (tags := cell["metadata"].get("tags", [])):
             tags.append("remove-cell")
     paths.write_text(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     temporary.unlink()

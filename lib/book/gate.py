@@ -8,16 +8,12 @@ build stops before it reads a page, with one sentence that says what to run.
 import json
 from pathlib import Path
 
-FOLDER = "notebooks"  # of the book's sources, where the pipeline puts executed notebooks
 NOT_YET = "has not been executed yet"
 
 
 def fault(notebook: Path) -> str | None:
-    """What keeps an executed notebook out of the book, or None where nothing does.
-
-    A notebook is whole when papermill recorded its end and no exception, every code cell has
-    been executed, and no cell shows an error.
-    """
+    """What keeps an executed notebook out of the book; None if it is whole: papermill recorded its
+    end and no exception, every code cell has been executed, and none shows an error."""
     if not notebook.is_file():
         return NOT_YET
     try:
@@ -42,25 +38,20 @@ def fault(notebook: Path) -> str | None:
 
 
 def refusal(book: Path, pages: list[str]) -> str:
-    """Why a book cannot be built, in one sentence: which of its notebooks are missing or not whole,
-    and how to fix that. Empty where all are whole.
-
-    Args:
-        book: the folder of the book's sources.
-        pages: the names in its table of contents; those in ``notebooks/`` are checked.
-    """
-    names = sorted(f"{page}.ipynb" for page in pages if page.startswith(FOLDER + "/"))
+    """Why a book in a folder cannot be built, in one sentence: which notebooks among its ``pages``
+    are missing or not whole, and how to fix that. Empty where all are whole."""
+    names = sorted(f"{page}.ipynb" for page in pages if page.startswith("notebooks/"))
     found = {name: reason for name in names if (reason := fault(book / name))}
     missing = [name for name, reason in found.items() if reason == NOT_YET]
     if not found:
         return ""
+    more = len(found) - 1
     if len(missing) == len(found):
-        more = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
-        which = f"book/{missing[0]}{more} missing"
+        which = f"book/{missing[0]}{f' and {more} more are' if more else ' is'} missing"
         return f"The notebooks have not been executed yet ({which}): run `make thesis` first."
     name = next(name for name in found if name not in missing)
-    more = f" ({len(found) - 1} more cannot be used)" if len(found) > 1 else ""
-    return f"book/{name} {found[name]}{more}: fix it and run `make thesis` again."
+    others = f" ({more} more cannot be used)" if more else ""
+    return f"book/{name} {found[name]}{others}: fix it and run `make thesis` again."
 
 
 def _check(app, config):

@@ -27,8 +27,6 @@ from lib.models.synthesis import caption_grid, synthesise
 from lib.training.runs import Run, commit, data_id
 
 DATA = {"coco": "COCO 2017", "sample": "sample data"}
-KEYPOINTS = "; on keypoints"  # after a model whose networks are not the thesis's
-CHOSEN = "; rejection sampling"  # after one whose poses are chosen (lib.beyond.rejection)
 TOLERANCE = 0.005  # of an accuracy or ratio measured on another processor
 README = paths.SOURCE / "README.md"
 MARKS = ("<!-- thesis beside ours -->\n", "<!-- end -->")  # of the table in the README
@@ -41,23 +39,19 @@ SENTENCES = (  # of no data set
     "a woman stands in front of a mirror",
 )
 SHOWN = (  # measures in a model card
-    *("accuracy", "accuracy_real", "accuracy_fake", "retrieval_ratio", "precision", "recall"),
-    *("coverage", "frechet", "visible_real", "visible_fake", "copied"),
-    *("r_precision_1", "activity_accuracy"),
-)
+    "accuracy accuracy_real accuracy_fake retrieval_ratio precision recall coverage frechet "
+    "visible_real visible_fake copied r_precision_1 activity_accuracy"
+).split()
 
 
 def publish(run: Run, dataset: Dataset, all_poses: bool = False) -> Path:
-    """Exports a finished run to data/published, measures what was exported and describes it.
+    """Exports a finished run to data/published, measures what was exported on the data it was
+    trained on, and describes it. One that is published already is only measured and described.
 
-    Args:
-        run: finished; one that is published already is only measured and described again.
-        dataset: what it was trained on.
-        all_poses: measure once more with as many synthesised poses as there are real ones, as a
-            conditional model is measured anyway; with COCO's 116,021 that takes minutes.
-    Raises:
-        InputError: files of the project have changes that are not committed; or as
-            :func:`lib.book.release.export`.
+    With ``all_poses``, it is measured once more with as many synthesised poses as there are real
+    ones, as a conditional model is anyway; with COCO's 116,021 that takes minutes. Raises an
+    InputError if files of the project have changes that are not committed, or as
+    :func:`lib.book.release.export`.
     """
     if changed := uncommitted():
         raise InputError(
@@ -92,7 +86,7 @@ def uncommitted() -> list[str]:
 
 def card(run: Run, data: str) -> str:
     """A published run's model card; ``data``: one clause on what it was trained on."""
-    s, found = run.summary, measured(run)
+    s, found, networks = run.summary, measured(run), run.config.networks
     settings = [(k, str(v)) for k, v in dataclasses.asdict(run.config).items() if v not in ("", ())]
     rows = []
     for kind, part in (("", found), (", all poses", found.get("all_poses", {}))):
@@ -101,49 +95,27 @@ def card(run: Run, data: str) -> str:
             value, low, high = dataclasses.astuple(estimates[name])
             interval = "" if math.isnan(low) else f"{low:.4g} to {high:.4g}"
             rows.append([name + kind, f"{value:.4g}", interval])
-    networks = run.config.networks
     other = "" if networks == "heatmaps" else f"; its networks are not the thesis's ({networks})"
-    return f"""# {run.folder.name}
-
-A generator of 2-D human poses (17 COCO keypoints as 64 x 64 heatmaps): experiment \
-`{run.experiment}`, trained with the losses of Algorithm {ALGORITHMS[run.config.algorithm].number} \
-of the thesis{other}.
-
-- **Data:** {data}. None of them are in this folder.
-- **Training:** {s["iterations"]:,} iterations of {run.config.batch_size} poses, \
-{_passes(run)} passes over the data, {s["seconds"] / 60:.0f} minutes on {s["hardware"]}, \
-torch {s["torch"]}, seed {run.config.seed}, commit {s.get("commit") or "not known"}.
-- **Weights:** half precision, but for biases and batch norm.
-- **Use:** `lib.training.runs.Run.open("{run.folder.name}").generator()`; taken by the notebooks \
-wherever their settings and data name this run.
-- **Limits:** a demonstration of the thesis. Poses are of a single person, cropped to the person's \
-box; they carry the biases of their data, and are not measurements of people.
-- **Licence:** MIT, as the project.
-
-{Table(["measure", "value", "95% interval"], rows)._repr_markdown_()}
-
-{Table(["setting", "value"], settings)._repr_markdown_()}
-"""
+    told = {"run": run, "algorithm": ALGORITHMS[run.config.algorithm], "other": other, "data": data}
+    told |= {"passes": s["poses_seen"] / s["train_poses"], "minutes": s["seconds"] / 60}
+    told |= {"s": s, "commit": s.get("commit") or "not known"}
+    told |= {"measures": Table(["measure", "value", "95% interval"], rows)._repr_markdown_()}
+    told |= {"settings": Table(["setting", "value"], settings)._repr_markdown_()}
+    return Path(__file__).with_name("card.md").read_text().format(**told)
 
 
 def shipped(data: str | None = None, profile_name: str | None = "published") -> list[Run]:
-    """The published runs, COCO's first, in the thesis's order.
-
-    Args:
-        data: as :func:`source` says; None for all.
-        profile_name: only runs with this profile's own settings; None for all.
-    """
-    order = list(LABELS)
-
-    def place(run: Run) -> tuple:
-        number = order.index(run.experiment)
-        return source(run), number, run.config.rejection_epochs, run.folder.name
-
-    found = [Run.open(str(path.parent)) for path in paths.PUBLISHED.glob("*/summary.json")]
-    found = [run for run in found if run.experiment in order and data in (None, source(run))]
+    """The published runs, COCO's first, in the thesis's order: those of one :func:`source`, or of
+    any if that is None, and those with a profile's own settings, or with any."""
+    order, files = list(LABELS), sorted(paths.PUBLISHED.glob("*/summary.json"))
+    runs = [Run.open(str(file.parent)) for file in files]
+    runs = [run for run in runs if run.experiment in order and data in (None, source(run))]
     if profile_name is not None:
-        found = [run for run in found if run.config == config_for(run.experiment, profile_name)]
-    return sorted(found, key=place)
+        runs = [run for run in runs if run.config == config_for(run.experiment, profile_name)]
+    runs.sort(
+        key=lambda run: (source(run), order.index(run.experiment), run.config.rejection_epochs)
+    )
+    return runs
 
 
 def source(run: Run) -> str:
@@ -161,62 +133,43 @@ def beside_the_thesis() -> Table:
     settings, and of those whose poses are chosen, with their provenance."""
     head = ["model", "data", "1-NN accuracy", "retrieval ratio", "poses"]
     head += ["minibatches, passes over the data, time and hardware", "seed, commit"]
-    thesis = [
-        f"**the thesis**: {LABELS['conditional_reduced']}",
-        DATA["coco"],
-        f"{THESIS['accuracy']:.1%}",
-        f"{THESIS['retrieval_ratio']:.3f}",
-        f"{THESIS['n_fake']:,}",
-        "1,000 epochs of 17,326 poses, after 200 of 116,021, hardware not stated",
-        "not stated",
-    ]
-    rows = []
+    training = "1,000 epochs of 17,326 poses, after 200 of 116,021, hardware not stated"
+    thesis = [f"**the thesis**: {LABELS['conditional_reduced']}", DATA["coco"]]
+    rows = [[*thesis, *_measures(THESIS), training, "not stated"]]
     for run in shipped(profile_name=None):
         if run.config.rejection_epochs or run.config == config_for(run.experiment, "published"):
             whole = measured(run)
             rows += [_row(run, part) for part in (whole, whole.get("all_poses")) if part]
-    return Table(head, [thesis, *rows])
+    return Table(head, rows)
+
+
+def _measures(found: dict) -> list[str]:
+    return [f"{found['accuracy']:.1%}", f"{found['retrieval_ratio']:.3f}", f"{found['n_fake']:,}"]
 
 
 def _row(run: Run, summary: dict) -> list[str]:
-    found, s = read_estimates(summary), run.summary
+    config, s = run.config, run.summary
+    keypoints = "; on keypoints" if config.networks == "keypoints" else ""
+    chosen = "; rejection sampling" if config.rejection_epochs else ""
     machine = s["hardware"].replace("(R)", "").removesuffix(" Processor")
-    return [
-        LABELS[run.experiment]
-        + (KEYPOINTS if run.config.networks == "keypoints" else "")
-        + (CHOSEN if run.config.rejection_epochs else ""),
-        DATA[source(run)],
-        f"{found['accuracy']:.1%}",
-        f"{found['retrieval_ratio']:.3f}",
-        f"{summary['n_fake']:,}",
-        f"{s['iterations']:,} × {run.config.batch_size}, {_passes(run)}, "
-        f"{s['seconds'] / 60:.0f} min on {machine}",
-        f"{run.config.seed}, {s.get('commit', '')[:7]}",
-    ]
-
-
-def _passes(run: Run) -> str:
-    """How often a run has seen the data."""
-    return f"{run.summary['poses_seen'] / run.summary['train_poses']:.1f}"
+    training = (
+        f"{s['iterations']:,} × {config.batch_size}, {s['poses_seen'] / s['train_poses']:.1f}, "
+        f"{s['seconds'] / 60:.0f} min on {machine}"
+    )
+    model, made = LABELS[run.experiment] + keypoints + chosen, s.get("commit", "")[:7]
+    measures = _measures(read_estimates(summary))
+    return [model, DATA[source(run)], *measures, training, f"{config.seed}, {made}"]
 
 
 def options(data: str, experiment: str) -> Table:
     """What runs of one experiment measured that differ in settings the thesis does not have: those
-    of data/published/options.csv, most of which are not shipped.
-
-    Runs that saw as many poses stand together, the shortest and those with the fewest such
-    settings first. Of conditional runs, text alignment is told, too, as far as the data allow.
-    """
+    of data/published/options.csv, most of which are not shipped. Of conditional runs, text
+    alignment is told, too, as far as the data allow."""
     table = pd.read_csv(paths.PUBLISHED / "options.csv").fillna({"settings": ""})
-    table = table[(table["data"] == data) & (table["experiment"] == experiment)]
-    rows = table.to_dict("records")
-    found = [
-        read_estimates({name: value for name, value in row.items() if pd.notna(value)})
-        for row in rows
-    ]
+    rows = table[(table["data"] == data) & (table["experiment"] == experiment)].to_dict("records")
+    found = [read_estimates({k: v for k, v in row.items() if pd.notna(v)}) for row in rows]
     conditional = any("r_precision_1" in each for each in found)
     columns = filled(ANSWERS if conditional else OPTIONS, found)
-    head = ["minibatches, time", "training poses", "settings", "poses"]
     shown = [
         [
             f"{row['iterations']:,} × {row['batch_size']}, {row['minutes']} min",
@@ -227,6 +180,7 @@ def options(data: str, experiment: str) -> Table:
         ]
         for row, each in zip(rows, found, strict=True)
     ]
+    head = ["minibatches, time", "training poses", "settings", "poses"]
     return Table([*head, *(title for title, _ in columns)], shown)
 
 
@@ -247,36 +201,33 @@ def reproduced(dataset: Dataset) -> str:
     )
 
 
-def samples(run: Run, number: int = 24) -> torch.Tensor:
-    """Heatmaps (number, 17, 64, 64) of an unconditional published run."""
+def samples(run: Run) -> torch.Tensor:
+    """24 heatmaps (24, 17, 64, 64) of an unconditional published run."""
     G = run.generator()
-    return synthesise(G, run.noise(number, 1, G))
+    return synthesise(G, run.noise(24, 1, G))
 
 
-def from_sentences(run: Run, rows: int = 4) -> Figure:
-    """Poses of a conditional published run for sentences made up for this project, one a column."""
+def from_sentences(run: Run) -> Figure:
+    """Four poses of a conditional published run for each of SENTENCES, one a column."""
     h = load_file(run.folder / "captions.safetensors")["h"]
-    poses = caption_grid(run.generator(), h, rows=rows, seed=1)
+    poses = caption_grid(run.generator(), h, rows=4, seed=1)
     return figures.pose_grid(poses.flatten(0, 1), columns=len(h), titles=SENTENCES)
 
 
 def pictures() -> None:
     """Draws the README's pictures, where the runs that they are of are published: COCO's samples
     without captions, and poses for sentences, which COCO's captions at hand are too few for."""
-    for run in shipped():
-        if (source(run), run.experiment) == ("coco", "wgan_gp"):
-            poses = figures.pose_grid(samples(run), columns=8)
-            poses.savefig(paths.PUBLISHED / "samples.png")
-        if (source(run), run.experiment) == ("sample", "conditional_reduced"):
-            from_sentences(run).savefig(paths.PUBLISHED / "sentences.png")
+    runs = {(source(run), run.experiment): run for run in shipped()}
+    if run := runs.get(("coco", "wgan_gp")):
+        figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png")
+    if run := runs.get(("sample", "conditional_reduced")):
+        from_sentences(run).savefig(paths.PUBLISHED / "sentences.png")
 
 
 def readme(text: str) -> str:
     """The README with the table of the runs on COCO as they are now: each model once, with as many
     poses as it was measured on at the most."""
-    table = beside_the_thesis()
+    table, (begin, end) = beside_the_thesis(), MARKS
     coco = {row[0]: row[:1] + row[2:6] for row in table.rows if row[1] == DATA["coco"]}
-    shown = Table(table.head[:1] + table.head[2:6], list(coco.values()))
-    before, rest = text.split(MARKS[0])
-    _, after = rest.split(MARKS[1])
-    return before + MARKS[0] + shown._repr_markdown_() + "\n" + MARKS[1] + after
+    shown = Table(table.head[:1] + table.head[2:6], list(coco.values()))._repr_markdown_()
+    return text.split(begin)[0] + begin + shown + "\n" + end + text.split(end)[1]

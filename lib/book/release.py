@@ -21,16 +21,9 @@ ROWS = 500  # windows of iterations, at the most, over which losses are averaged
 
 
 def export(run: Run, folder: Path) -> Path:
-    """Writes a finished run as it is shipped; needs torch and safetensors only.
-
-    Args:
-        run: finished.
-        folder: to which a folder with the run's name is added, in place of an older one.
-    Returns:
-        The new folder.
-    Raises:
-        InputError: a weight is too large for half precision.
-    """
+    """Writes a finished run as it is shipped into a folder of its name, which is added to
+    ``folder`` in place of an older one and returned; needs torch and safetensors only. Raises an
+    InputError if a weight is too large for half precision."""
     target, new = folder / run.folder.name, folder / f".{run.folder.name}.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
@@ -51,15 +44,11 @@ def export(run: Run, folder: Path) -> Path:
 
 
 def windows(rows: list[dict], ends: set[int], most: int = ROWS) -> list[dict]:
-    """Losses as means over windows of iterations.
+    """Losses of a run's metrics, each iteration's or means themselves, as means over ``most``
+    windows of iterations at the most, apart from those that end at one of ``ends``.
 
-    Args:
-        rows: of a run's metrics, each iteration's or means themselves.
-        ends: iterations at which a window ends.
-        most: windows, apart from those that end there.
-    Returns:
-        A row for each window, with the iteration and epoch of its end, five digits of each loss;
-        rows of validation losses as they were.
+    A window's row has the iteration and epoch of its end, and five digits of each loss; rows of
+    validation losses stay as they were.
     """
     training = [row for row in rows if "loss_d" in row]
     size = math.ceil(training[-1]["iteration"] / most)
@@ -68,8 +57,7 @@ def windows(rows: list[dict], ends: set[int], most: int = ROWS) -> list[dict]:
         return (row["iteration"] - 1) // size, sum(end < row["iteration"] for end in ends)
 
     found = [row for row in rows if "loss_d" not in row]
-    for _, part in itertools.groupby(training, window):
-        together = list(part)
+    for together in (list(part) for _, part in itertools.groupby(training, window)):
         mean = {name: together[-1][name] for name in ("iteration", "epoch")}
         for name in ("loss_d", "loss_g"):
             if values := [row[name] for row in together if name in row]:

@@ -1,10 +1,9 @@
 """Many runs of one notebook, side by side: a grid of seeds, penalty weights, widths.
 
 ``python -m lib sweep 04 --set seed=0,1,2 --set lambda_=1,10`` executes notebook 04 once for each
-combination of the values (:mod:`lib.book.cluster`), and leaves in ``data/sweeps/NAME/``
-
-- ``SETTINGS.ipynb``: each executed notebook; one that is up to date is not executed again;
-- ``table.csv``: a row for each combination, see :func:`table`.
+combination of the values (:mod:`lib.book.cluster`). ``data/sweeps/NAME/`` then holds each executed
+notebook, ``SETTINGS.ipynb``, which is not executed again while it is up to date, and ``table.csv``
+(:func:`table`).
 """
 
 import hashlib
@@ -41,35 +40,27 @@ def sweep(
     workers: int = 0,
     address: str = "",
 ) -> str:
-    """Executes a notebook once for each combination of values, and writes the table.
+    """Executes a notebook once for each combination of values in the ``grid``, of which the last
+    parameter varies fastest, and writes the table; returns the sweep's name, for :func:`table`.
 
-    A run that fails is recorded in the table. The next call tries it again, and goes on with what
-    an interrupted one has left.
-
-    Args:
-        notebook: one that trains, by its name, its number or its experiment.
-        grid: the values of each swept parameter; the last parameter varies fastest.
-        profile_name: gives all other settings, and the runs that the notebook reads.
-        data: "sample", "coco" or the path of a cache.
-        name: of the sweep; default: one made of notebook, profile, data and grid.
-        workers, address: see :func:`lib.book.cluster.execute_all`.
-    Returns:
-        The sweep's name, for :func:`table`.
-    Raises:
-        InputError: before anything runs: a name or a value is wrong, the data are not prepared, a
-            run that the notebook reads is not finished, or the cluster cannot be used.
+    The notebook is one that trains, given by its name, its number or its experiment. All settings
+    that are not swept, and the runs that it reads, are the profile's. ``name`` is by default made
+    of notebook, profile, data and grid; for ``workers`` and ``address`` see
+    :func:`lib.book.cluster.execute_all`. A run that fails is recorded in the table. The next call
+    tries it again, and goes on with what an interrupted one has left. Before anything runs, an
+    InputError is raised if a name or a value is wrong, the data are not prepared, a run that the
+    notebook reads is not finished, or the cluster cannot be used.
     """
     if address and workers:
         raise InputError("Give workers or an address: a cluster has the workers that it has.")
     executions = plan(notebook, grid, profile_name, data, name)
     folder = executions[0].target.parent
     shutil.rmtree(folder / "progress", ignore_errors=True)  # of a sweep that was interrupted
-    waiting = [execution for execution in executions if not execution.done]
-    for execution in executions:
-        if execution not in waiting:
-            print(f"{execution.name}: up to date", file=sys.stderr)
+    done = [execution.name for execution in executions if execution.done]
+    for each in done:
+        print(f"{each}: up to date", file=sys.stderr)
     faults: dict[str, str] = {}
-    if waiting:
+    if waiting := [execution for execution in executions if execution.name not in done]:
         seconds = profile(profile_name).get("seconds", {}).get(waiting[0].notebook.stem, 20.0)
         faults = execute_all(waiting, seconds, workers, address)
         shutil.rmtree(folder / "progress", ignore_errors=True)
@@ -83,7 +74,10 @@ def plan(
     notebook: str, grid: dict[str, list], profile_name: str, data: str, name: str = ""
 ) -> list[Execution]:
     """The runs of a sweep, in the grid's order; see :func:`sweep`."""
-    stem = _stem(notebook)
+    names = {name: stem for run, stem in NOTEBOOKS.items() for name in (stem, stem[:2], run)}
+    stem = names.get(Path(notebook).name.removesuffix(".ipynb"))
+    if stem is None:
+        raise InputError(unknown("training notebook", notebook, [*NOTEBOOKS.values(), *NOTEBOOKS]))
     experiment, source = GRAPH[stem].trains, paths.NOTEBOOKS / f"{stem}.ipynb"
     known = sorted((declared(json.loads(source.read_text())) or {}).keys() - set(SHARED))
     if not grid:
@@ -100,7 +94,7 @@ def plan(
     study = Study(profile_name, data)
     for read in sorted({*GRAPH[stem].reads, study.config(experiment).parent} - {""}):
         study.finished(read)
-    parts = [stem, profile_name, *([Path(data).stem] if data != "sample" else [])]
+    parts = [stem, profile_name, *([] if data == "sample" else [Path(data).stem])]
     parts += [f"{key}={','.join(map(_text, values))}" for key, values in grid.items()]
     if name and not NAME.fullmatch(name):
         raise InputError(f"The name {name!r} must be at most 100 letters, digits and . , = + - _")
@@ -122,15 +116,12 @@ def plan(
 
 
 def table(name: str) -> pd.DataFrame:
-    """The table of a sweep: a row for each combination, in the grid's order.
+    """The table of a sweep: a row for each combination, in the grid's order. Raises an InputError
+    if there is no such sweep.
 
-    Its columns are the swept parameters; ``run``, its folder; ``iterations`` and
-    ``seconds`` of that run; the final losses (:meth:`lib.training.runs.Run.final_losses`); each
-    number of its ``evaluation.json``; and ``failed``, which is empty or says why. A run that
-    failed has no numbers.
-
-    Raises:
-        InputError: there is no such sweep.
+    Its columns are the swept parameters; ``run``, its folder; ``iterations`` and ``seconds`` of
+    that run; its :meth:`final losses <lib.training.runs.Run.final_losses>`; each number of its
+    ``evaluation.json``; and ``failed``, which is empty or says why there are no numbers.
     """
     path = paths.SWEEPS / name / "table.csv"
     if not path.is_file():
@@ -146,8 +137,7 @@ def readable(rows: pd.DataFrame) -> str:
     # Numbers of iterations stay whole where a run has none.
     shown = rows.drop(columns="failed").convert_dtypes().astype(object)
     shown = shown.where(shown.notna(), "").set_index(parameters)
-    with pd.option_context("display.multi_sparse", False):
-        lines = [shown.to_string(line_width=100, float_format="{:.4g}".format)]
+    lines = [shown.to_string(sparsify=False, line_width=100, float_format="{:.4g}".format)]
     for _, row in rows[rows["failed"] != ""].iterrows():
         settings = ", ".join(f"{key} = {row[key]}" for key in parameters)
         lines.append(f"{settings} failed: {row['failed']}")
@@ -157,15 +147,6 @@ def readable(rows: pd.DataFrame) -> str:
 def made(name: str) -> pd.DataFrame | None:
     """:func:`table`, or None where that sweep has not been made."""
     return table(name) if (paths.SWEEPS / name / "table.csv").is_file() else None
-
-
-def _stem(notebook: str) -> str:
-    """The name of a notebook that trains, from that, its number or its experiment."""
-    given = Path(notebook).name.removesuffix(".ipynb")
-    for experiment, stem in NOTEBOOKS.items():
-        if given in (stem, stem[:2], experiment):
-            return stem
-    raise InputError(unknown("training notebook", notebook, [*NOTEBOOKS.values(), *NOTEBOOKS]))
 
 
 def _text(value: Any) -> str:

@@ -260,7 +260,7 @@ def test_a_cluster_at_an_address_is_used_and_left_as_it_was(theirs):
         before = client.run(lambda: dict(os.environ))
         # What the cluster remembers of a run is not taken for it.
         (execution,) = plan("04", {"seed": [4]}, "smoke", "sample", "theirs")
-        kept = client.submit(cluster._do, execution, cluster._environment(), [])
+        kept = client.submit(cluster._do, execution, {"THESIS_HOME": str(paths.HOME)}, [])
         kept.result()
         execution.target.unlink()
         log()
@@ -309,15 +309,13 @@ def test_a_cluster_that_cannot_be_used_is_said_so(project):
     [(8, 0, 0, 20, 8), (8, 0, 3, 20, 3), (8, 0, 0, 2, 2), (8, 2, 0, 20, 2), (8, 2, 5, 20, 2)],
 )
 def test_how_many_workers_there_are(project, monkeypatch, cores, gpus, asked, runs, workers):
-    import distributed
-
     class Asked(Exception):
         pass
 
     def refuse(**settings):
         raise Asked(settings)
 
-    monkeypatch.setattr(distributed, "LocalCluster", refuse)
+    monkeypatch.setattr(cluster, "Client", refuse)
     monkeypatch.setattr(cluster.joblib, "cpu_count", lambda: cores)
     monkeypatch.setattr(cluster, "_gpus", lambda: list("abcdefgh")[:gpus])
     with pytest.raises(Asked) as given:
