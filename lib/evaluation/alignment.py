@@ -46,14 +46,11 @@ def _others(rows: torch.Tensor, captions: list[str], seed: int) -> torch.Tensor:
 def r_ranks(
     scores: torch.Tensor, texts: list[str], pool: int = POOL, repeats: int = REPEATS, seed: int = 0
 ) -> np.ndarray:
-    """Ranks (P, repeats) of each pose's own caption in its pools, 0 for the best; captions that
+    """Ranks (P, repeats) of each pose's own caption in random pools, 0 for the best; captions that
     score the same share their ranks evenly.
 
-    Args:
-        scores: (P, P) how well pose i fits caption j.
-        texts: (P,) the captions; one with the same words as a pose's own is in no pool of it.
-        pool: captions in a pool, the own one included; fewer where there are not as many.
-        repeats: random pools for each pose.
+    ``scores`` (P, P): how well pose i fits caption j. A pool holds ``pool`` captions, fewer where
+    there are not as many: the own one, and others of ``texts`` (P,) that have other words.
     """
     source, words = np.random.default_rng(seed), np.array(texts)
     scores, ranks = scores.double().numpy(), np.zeros((len(scores), repeats))
@@ -138,6 +135,5 @@ class Examiner:
 def mean_pose(poses: torch.Tensor) -> torch.Tensor:
     """(1, 17, 3): each keypoint at the mean of where it is visible, at whole numbers."""
     visible = poses[..., 2:].sum(dim=0).clamp(min=1)
-    xy = (poses[..., :2] * poses[..., 2:]).sum(dim=0) / visible
-    xy = xy.round().clamp(0, SIZE - 1)
+    xy = ((poses[..., :2] * poses[..., 2:]).sum(dim=0) / visible).round().clamp(0, SIZE - 1)
     return torch.cat([xy, torch.ones(len(xy), 1)], dim=1)[None]

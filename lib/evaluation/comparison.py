@@ -19,25 +19,22 @@ Measures = dict[str, Estimate]
 Column = tuple[str, Callable[[Measures], str]]
 
 
-def _shown(name: str, spec: str) -> Callable[[Measures], str]:
-    return lambda found: format(found[name], spec) if name in found else ""
-
-
-def _beside(name: str, spec: str) -> Callable[[Measures], str]:
-    """The value of the synthesised poses, that of the real ones in brackets."""
+def _shown(name: str, spec: str, beside: str = "") -> Callable[[Measures], str]:
+    """Shows a measure with its interval, or without it and, in brackets, the one ``beside`` it."""
 
     def show(found: Measures) -> str:
-        if f"{name}_fake" not in found:
+        if name not in found:
             return ""
-        fake, real = (found[f"{name}_{kind}"].value for kind in ("fake", "real"))
-        return f"{fake:{spec}} ({real:{spec}})"
+        if beside:
+            return f"{found[name].value:{spec}} ({found[beside].value:{spec}})"
+        return format(found[name], spec)
 
     return show
 
 
 FIDELITY: list[Column] = [
     ("1-NN accuracy", _shown("accuracy", ".1%")),
-    ("synthesised (real)", _beside("accuracy", ".0%")),
+    ("synthesised (real)", _shown("accuracy_fake", ".0%", "accuracy_real")),
     ("retrieval ratio", _shown("retrieval_ratio", ".3f")),
     ("precision", _shown("precision", ".1%")),
     ("recall", _shown("recall", ".1%")),
@@ -46,8 +43,8 @@ FIDELITY: list[Column] = [
 ]
 VARIETY: list[Column] = [
     ("Fréchet distance", _shown("frechet", ".2f")),
-    ("distance of two poses (of real ones)", _beside("diversity", ".0f")),
-    ("visible keypoints (of real poses)", _beside("visible", ".1f")),
+    ("distance of two poses (of real ones)", _shown("diversity_fake", ".0f", "diversity_real")),
+    ("visible keypoints (of real poses)", _shown("visible_fake", ".1f", "visible_real")),
     ("limb of unusual length", _shown("implausible_fake", ".1%")),
     ("as near as a copy", _shown("copied", ".1%")),
 ]
@@ -98,12 +95,8 @@ class Comparison:
 
 
 def seeds(sweeps: dict[str, pd.DataFrame | None], measures: dict[str, str]) -> Table:
-    """Means over several seeds with their 95 % intervals.
-
-    Args:
-        sweeps: what a row is called to the table of a sweep; None where it has not been made.
-        measures: column of the sweep's table to its format.
-    """
+    """Means over several seeds with their 95 % intervals. ``sweeps``: what a row is called to the
+    table of a sweep, None if it has not been made; ``measures``: a column of it to its format."""
     rows = []
     for label, found in sweeps.items():
         if found is None:

@@ -1,8 +1,5 @@
-"""Every verdict of the book: what was measured, and what follows from it.
-
-The thresholds are named here, each with its reason. Where there is too little to judge by, the
-sentence says so.
-"""
+"""Every verdict of the book: what was measured, and what follows from it; where there is too
+little to judge by, the sentence says so. The thresholds are named here, each with its reason."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from lib.evaluation.alignment import POOL
-from lib.evaluation.measures import Evaluation
+from lib.evaluation.measures import COPY, Evaluation
 from lib.evaluation.statistics import Estimate, effective_size
 
 THESIS = {"accuracy": 0.667, "retrieval_ratio": 1.041, "n_fake": 17_326}  # 4.4.2
@@ -26,14 +23,13 @@ SIGNIFICANT = 0.05  # p-value
 TELLING = 0.6  # probability that captions of one image are closer; 0.5 is chance
 EVEN, JUMPING = 0.15, 0.3  # longest of twenty steps: three and six times an even one, of 5 %
 SAYING, DECIDING = 0.4, 0.9  # distance along a row over that down a column
-COPIED = 0.01  # share of validation poses that lie as near to a training pose as a copy
 CLOSE = 0.75, 1.1  # accuracy: halfway from chance to certainty; ratio: 10 % farther
 MEMORISED = 0.4  # 1-NN accuracy: synthesised poses are nearer to real ones than real ones are
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict: the sentence of a page, and the numbers that it rests on, by name."""
+    """A verdict: the sentence of a page, and numbers that others take from it, by name."""
 
     sentence: str
     numbers: dict[str, float] = field(default_factory=dict)
@@ -55,8 +51,7 @@ def mode_collapse(result: Evaluation) -> Finding:
     few = "hardly any" if accuracy > APART else "some"
     return Finding(
         f"The 1-NN accuracy is {accuracy:.1%}: {few} synthesised poses lie among real ones. Two of "
-        f"them are {ratio:.2f} times as far apart as two real poses, {says}.",
-        {"accuracy": accuracy, "diversity": ratio},
+        f"them are {ratio:.2f} times as far apart as two real poses, {says}."
     )
 
 
@@ -76,19 +71,18 @@ def loss_trend(metrics: Sequence[Mapping]) -> Finding:
     )
 
 
-def ahead(a: Estimate, b: Estimate, names: tuple[str, str]) -> str:
+def ahead(a: Estimate, b: Estimate, a_name: str, b_name: str) -> str:
     """A clause on which of two accuracies is the better one, by their intervals."""
-    better = {-1: f"{names[0]} is ahead", 0: "their intervals overlap", 1: f"{names[1]} is ahead"}
-    return better[a.beside(b)]
+    side = a.beside(b)
+    return f"{a_name if side < 0 else b_name} is ahead" if side else "their intervals overlap"
 
 
 def early(gp: Estimate, clamped: Estimate, epoch: float, end: float) -> Finding:
     """WGAN-GP against WGAN after the same few epochs (4.1, Figure 7)."""
     return Finding(
         f"After epoch {epoch:g} the 1-NN accuracy is {gp:.1%} with WGAN-GP and {clamped:.1%} with "
-        f"WGAN: {ahead(gp, clamped, ('WGAN-GP', 'WGAN'))}. At the end of the run WGAN-GP has "
-        f"{end:.1%}.",
-        {"wgan_gp": gp.value, "wgan": clamped.value, "end": end},
+        f"WGAN: {ahead(gp, clamped, 'WGAN-GP', 'WGAN')}. At the end of the run WGAN-GP has "
+        f"{end:.1%}."
     )
 
 
@@ -120,8 +114,7 @@ def captions_apart(distances, repeats: int) -> Finding:
     return Finding(
         f"In {repeats:,} repeats the mean distance is {same:.3f} within an image and "
         f"{different:.3f} between two. The captions of one image are closer in {p:.1%} of the "
-        f"repeats (50% would be chance): encodings {tell} which captions belong to the same image.",
-        {"probability": p, "same": float(same), "different": float(different)},
+        f"repeats (50% would be chance): encodings {tell} which captions belong to the same image."
     )
 
 
@@ -138,12 +131,10 @@ def gaps(metrics: Sequence[Mapping]) -> np.ndarray:
 
 
 def overfitting(metrics: Sequence[Mapping]) -> Finding:
-    """Whether training and validation losses of D diverge (4.3, Figures 11 and 14).
-
-    The gap between them must grow from the first third of the run to the last by more than twice
-    the standard error of that growth. Gaps of neighbouring epochs resemble each other, so that
-    they count as fewer (:func:`lib.evaluation.statistics.effective_size`).
-    """
+    """Whether training and validation losses of D diverge (4.3, Figures 11 and 14): the gap between
+    them must grow from the first third of the run to the last by more than twice the standard
+    error of that growth. Gaps of neighbouring epochs resemble each other, so that they count as
+    fewer (:func:`lib.evaluation.statistics.effective_size`)."""
     gap = gaps(metrics)
     if len(gap) < FEWEST:
         return Finding(
@@ -176,8 +167,7 @@ def capacity(full: Finding, reduced: Finding) -> Finding:
         says = f"The reduced model overfits {'less' if a > b else 'more'}"
     return Finding(
         f"The gap grows by {a:.2f} at full and by {b:.2f} at reduced capacity. {says}. Two runs "
-        "compare only at the same number of epochs and the same learning rate.",
-        {"full": a, "reduced": b},
+        "compare only at the same number of epochs and the same learning rate."
     )
 
 
@@ -197,19 +187,17 @@ def caption_matters(along: float, down: float) -> Finding:
         says = "the caption matters as much as the noise"
     return Finding(
         f"Two poses of one noise and different captions are {along:.0f} apart on average, two of "
-        f"one caption and different noises {down:.0f}: {says}.",
-        {"along": along, "down": down},
+        f"one caption and different noises {down:.0f}: {says}."
     )
 
 
 def warm_against_random(warm: Estimate, random: Estimate, lengths: tuple[int, int]) -> Finding:
     """Whether the warm start matters (4.3), by 1-NN accuracies after so many iterations."""
-    says = ahead(warm, random, ("the warm start", "the random start"))
+    says = ahead(warm, random, "the warm start", "the random start")
     unequal = " The two were not trained equally long." if lengths[0] != lengths[1] else ""
     return Finding(
         f"After {lengths[0]:,} iterations from the warm start the 1-NN accuracy is {warm:.1%}, "
-        f"after {lengths[1]:,} from random weights {random:.1%}: {says}.{unequal}",
-        {"warm": warm.value, "random": random.value},
+        f"after {lengths[1]:,} from random weights {random:.1%}: {says}.{unequal}"
     )
 
 
@@ -223,8 +211,7 @@ def smooth_paths(by_noise: float, by_caption: float, numbers: tuple[int, int]) -
     return Finding(
         f"Of {numbers[0]} paths between noises, the longest of twenty steps covers {by_noise:.0%} "
         f"of the distance between the ends (median); of {numbers[1]} between captions "
-        f"{by_caption:.0%}. {says}.",
-        {"noise": by_noise, "caption": by_caption},
+        f"{by_caption:.0%}. {says}."
     )
 
 
@@ -242,8 +229,7 @@ def close_to_real(result: Evaluation) -> Finding:
     return Finding(
         f"The leave-one-out accuracy is {accuracy:.1%}, with {len(result.fake):,} poses of each "
         f"kind. The nearest real pose is {d_r:.1f} from a validation pose on average, the nearest "
-        f"synthesised one {d_g:.1f}, a ratio of {ratio:.3f}. {says}.",
-        {"accuracy": accuracy, "ratio": ratio},
+        f"synthesised one {d_g:.1f}, a ratio of {ratio:.3f}. {says}."
     )
 
 
@@ -256,19 +242,15 @@ def beside_the_thesis(result: Evaluation, source: str) -> Finding:
     says = f" of the same kind, which is {'worse' if worse else 'no worse'}"
     if size != THESIS["n_fake"] or source != "coco":
         says = f": not comparable, as the thesis measured on {THESIS['n_fake']:,} poses of COCO"
-    return Finding(
-        f"Here they are {accuracy:.1%} and {ratio:.3f}, on {size:,} poses{says}.",
-        {"accuracy": accuracy.value, "ratio": ratio.value, "poses": size},
-    )
+    return Finding(f"Here they are {accuracy:.1%} and {ratio:.3f}, on {size:,} poses{says}.")
 
 
 def copies(copied: Estimate) -> Finding:
     """Whether training poses are repeated, by the share of poses as near to one as a copy."""
-    usual = "more" if copied.low > COPIED else "no more"
+    usual = "more" if copied.low > COPY else "no more"
     return Finding(
         f"Of the synthesised poses {copied:.1%} lie as near to a training pose as only 1% of the "
-        f"validation poses do: {usual} than poses that training never saw.",
-        {"copied": copied.value},
+        f"validation poses do: {usual} than poses that training never saw."
     )
 
 
@@ -281,6 +263,5 @@ def alignment(fits: Estimate, nearest: Estimate) -> Finding:
     return Finding(
         f"A pose of the reduced model leads to its own caption among {POOL} in {fits:.1%} of all "
         f"cases, {beyond[fits.beside(chance)]} ({chance.value:.1%}), and the pose of the nearest "
-        f"training caption in {nearest:.1%}: the model finds {found[fits.beside(nearest)]}.",
-        {"model": fits.value, "nearest": nearest.value},
+        f"training caption in {nearest:.1%}: the model finds {found[fits.beside(nearest)]}."
     )

@@ -7,19 +7,12 @@ import torch
 
 from lib.data.skeleton import NAMES
 
-LIMBS = (  # ends of each limb
-    ("shoulder", "elbow"),
-    ("elbow", "wrist"),
-    ("hip", "knee"),
-    ("knee", "ankle"),
-)
+LIMBS = ("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle")  # ends
+SIDES = ("left", "right")
+ENDS = [[f"{side} {end}" for end in limb] for side in SIDES for limb in LIMBS]
+ENDS += [[f"{side} {place}" for side in SIDES] for place in ("shoulder", "hip")]
+PLACES = torch.tensor([[NAMES.index(name) for name in ends] for ends in ENDS])  # (10, 2)
 RANGE = 0.99  # share of the real poses that lie within the range of a ratio
-
-
-def _point(poses: torch.Tensor, *names: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """(N, 2) mean of the named keypoints, and (N,) whether all of them are visible."""
-    chosen = poses[:, [NAMES.index(name) for name in names]]
-    return chosen[..., :2].mean(dim=1), (chosen[..., 2] > 0).all(dim=1)
 
 
 def limb_ratios(poses) -> np.ndarray:
@@ -30,17 +23,12 @@ def limb_ratios(poses) -> np.ndarray:
     a keypoint is missing or the trunk is seen from its end.
     """
     poses = torch.as_tensor(np.asarray(poses), dtype=torch.float64)
-    sides = ("left", "right")
-    pairs = [[f"{side} {end}" for end in limb] for side in sides for limb in LIMBS]
-    pairs += [[f"{side} {place}" for side in sides] for place in ("shoulder", "hip")]
-    (above, seen_above), (below, seen_below) = (_point(poses, *pair) for pair in pairs[-2:])
-    trunk = (above - below).norm(dim=1)  # (N,)
-    ratios = []
-    for pair in pairs:
-        (a, seen_a), (b, seen_b) = (_point(poses, name) for name in pair)
-        seen = seen_above & seen_below & seen_a & seen_b & (trunk >= 1)
-        ratios.append(torch.where(seen, (a - b).norm(dim=1) / trunk, torch.nan))
-    return torch.stack(ratios, dim=1).numpy()
+    pairs = poses[:, PLACES]  # (N, 10, 2, 3)
+    xy, seen = pairs[..., :2], (pairs[..., 2] > 0).all(dim=2)
+    above, below = xy[:, -2:].mean(dim=2).unbind(dim=1)  # (N, 2) each, of shoulders and hips
+    trunk = (above - below).norm(dim=1, keepdim=True)  # (N, 1)
+    seen &= seen[:, -2:].all(dim=1, keepdim=True) & (trunk >= 1)
+    return torch.where(seen, (xy[:, :, 0] - xy[:, :, 1]).norm(dim=2) / trunk, torch.nan).numpy()
 
 
 def implausible(poses, real) -> np.ndarray:

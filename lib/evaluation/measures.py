@@ -1,9 +1,8 @@
-"""How close synthesised poses are to real ones (thesis 4.4.2, and what has become usual since).
-
-A measure that is a mean over poses has a bootstrap interval; the Fréchet distance has none.
-"""
+"""How close synthesised poses are to real ones (thesis 4.4.2, and what has become usual since). A
+measure that is a mean over poses has a bootstrap interval; the Fréchet distance has none."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,10 +64,9 @@ class Evaluation:
     def summary(self) -> dict[str, float | int]:
         """The numbers alone; ``_low`` and ``_high`` are the ends of an interval."""
         found = {}
-        for name, estimate in self.estimates.items():
-            found[name] = estimate.value
-            if not np.isnan(estimate.low):
-                found |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        for name, e in self.estimates.items():
+            ends = {} if np.isnan(e.low) else {f"{name}_low": e.low, f"{name}_high": e.high}
+            found |= {name: e.value} | ends
         sizes = len(self.real), len(self.fake), len(self.retrieval_real)
         return found | dict(zip(("n_real", "n_fake", "n_val"), sizes, strict=True))
 
@@ -99,35 +97,32 @@ def compare(
 ) -> Evaluation:
     """All measures that need no captions.
 
-    Args:
-        real, fake: (N, 17, 3) and (M, 17, 3), S_r and S_g, both decoded from heatmaps.
-        queries: (V, 17, 3) validation poses.
-        train: (T, 17, 3) all training poses, which might have been copied.
-        coder: gives the features of the Fréchet distance.
-        seed: of the bootstrap and of random choices.
+    ``real`` (N, 17, 3) and ``fake`` (M, 17, 3), S_r and S_g, are both decoded from heatmaps;
+    ``queries`` (V, 17, 3) are validation poses, ``train`` (T, 17, 3) all training poses, which
+    might have been copied. ``coder`` gives the features of the Fréchet distance; ``seed`` is that
+    of the bootstrap and of random choices.
     """
-    kinds = {"real": real, "fake": fake}
-    d_r, d_g = (neighbours.nearest_distances(queries, poses) for poses in (real, fake))
+    nearest, mean = neighbours.nearest_distances, functools.partial(bootstrap, seed=seed)
+    d_r, d_g = nearest(queries, real), nearest(queries, fake)
     k = min(NEAREST, len(real) - 1, len(fake) - 1)
     balls = neighbours.manifold(*(x[_choice(len(x), BALLS, seed)] for x in (real, fake)), k)
-    near = np.quantile(neighbours.nearest_distances(queries, train), COPY)
     told = neighbours.leave_one_out(real, fake)
-    outcomes = {
-        "accuracy": (told,),
-        "accuracy_real": (told[: len(real)],),
-        "accuracy_fake": (told[len(real) :],),
-        "retrieval_real": (d_r,),
-        "retrieval_fake": (d_g,),
-        "retrieval_ratio": (d_r, d_g),
-        **{name: (value,) for name, value in balls.items()},
-        "copied": (neighbours.nearest_distances(fake, train) <= near,),
+    near = np.quantile(nearest(queries, train), COPY)
+    estimates = {
+        "accuracy": mean(told),
+        "accuracy_real": mean(told[: len(real)]),
+        "accuracy_fake": mean(told[len(real) :]),
+        "retrieval_real": mean(d_r),
+        "retrieval_fake": mean(d_g),
+        "retrieval_ratio": mean(d_r, d_g),
+        **{name: mean(outcomes) for name, outcomes in balls.items()},
+        "copied": mean(nearest(fake, train) <= near),
     }
-    for kind, poses in kinds.items():
-        outcomes[f"visible_{kind}"] = (poses[..., 2].sum(dim=1).numpy(),)
-        outcomes[f"implausible_{kind}"] = (implausible(poses, real),)
-    estimates = {name: bootstrap(*values, seed=seed) for name, values in outcomes.items()}
+    for kind, poses in (("real", real), ("fake", fake)):
+        estimates[f"visible_{kind}"] = mean(poses[..., 2].sum(dim=1).numpy())
+        estimates[f"implausible_{kind}"] = mean(implausible(poses, real))
     estimates["frechet"] = Estimate(frechet_distance(coder(real).numpy(), coder(fake).numpy()))
-    for kind, poses in kinds.items():
+    for kind, poses in (("real", real), ("fake", fake)):
         estimates[f"diversity_{kind}"] = Estimate(neighbours.diversity(poses, seed))
     return Evaluation(estimates, d_r, d_g, real, fake)
 
@@ -135,16 +130,13 @@ def compare(
 def evaluate(
     run: Run, dataset: Dataset, poses: int | None, epoch: float | None = None, seed: int = 0
 ) -> Evaluation:
-    """Compares the poses of a finished run with the real ones that it was trained on.
+    """Compares the poses of a finished run with the real ones that it was trained on, of which, as
+    of the validation poses, at most ``poses`` random ones count, or all (None).
 
     A conditional model makes one pose for each training pose that has captions, from one of them
     (4.4.2). An unconditional one makes as many as there are training poses. Real and synthesised
-    poses go through the same rendering and decoding.
-
-    Args:
-        poses: random training poses, and validation poses, compared at the most; None for all.
-        epoch: evaluate G as it was after this epoch, a named snapshot.
-        seed: of noise, captions and the choice of poses.
+    poses go through the same rendering and decoding. ``epoch``: G as it was after this epoch, a
+    named snapshot; ``seed``: of noise, captions and the choice of poses.
     """
     conditional = ALGORITHMS[run.config.algorithm].conditional
     train, val = dataset.train, dataset.val
@@ -172,10 +164,9 @@ def track(
 ) -> list[tuple[float, float, float]]:
     """How a Wasserstein critic's loss and the quality of an unconditional G go together.
 
-    Returns:
-        For each epoch whose G was kept, and for the end: the epoch; the mean of -loss_d since the
-        one before, the critic's estimate of the distance less its penalty; the Fréchet distance of
-        at most ``poses`` synthesised poses to as many training poses.
+    For each epoch whose G was kept, and for the end: the epoch; the mean of -loss_d since the one
+    before, the critic's estimate of the distance less its penalty; the Fréchet distance of at most
+    ``poses`` synthesised poses to as many training poses.
     """
     coder, known = networks.pose_coder(dataset), dataset.train.poses
     real = coder(through_heatmap(known[_choice(len(known), poses, seed)])).numpy()

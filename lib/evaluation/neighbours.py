@@ -37,11 +37,9 @@ def _distances(queries: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
 
 
 def _block(queries: torch.Tensor, references: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
-    """(R,) distances of queries (17, 2, R) to their nearest references (17, 2, M).
-
-    ``first`` (): the reference that the first query is, the second being the next and so on, as a
-    pose is not its own neighbour; negative where queries are no references.
-    """
+    """(R,) distances of queries (17, 2, R) to their nearest references (17, 2, M). ``first`` () is
+    the reference that the first query is, the second being the next and so on, as a pose is not its
+    own neighbour; negative where queries are no references."""
     total = _distances(queries, references)
     rows, columns = (torch.arange(size, device=total.device) for size in total.shape)
     own = (rows[:, None] + first == columns) & (first >= 0)
@@ -62,10 +60,8 @@ def _compiled() -> Callable:
 
 
 def _nearest(queries: torch.Tensor, references: torch.Tensor, leave_out: bool) -> torch.Tensor:
-    """(N,) distances of queries (17, 2, N) to their nearest references (17, 2, M).
-
-    ``leave_out``: both are the same set, and a pose is not its own neighbour.
-    """
+    """(N,) distances of queries (17, 2, N) to their nearest references (17, 2, M); ``leave_out``:
+    both are the same set, and a pose is not its own neighbour."""
     n, m = queries.shape[2], references.shape[2]
     rows, block = max(1, min(n, CELLS // m)), _block
     if n * m > COMPILED:
@@ -81,11 +77,7 @@ def _nearest(queries: torch.Tensor, references: torch.Tensor, leave_out: bool) -
 
 def nearest_distances(queries, references) -> np.ndarray:
     """(N,) distances of queries (N, 17, 3) to the nearest of references (M, 17, 3), all in heatmap
-    pixels (4.4.2).
-
-    Raises:
-        ValueError: there is no reference.
-    """
+    pixels (4.4.2); a ValueError if there is no reference."""
     if not len(references):
         raise ValueError("the nearest of no references is asked for")
     return _nearest(_locations(queries), _locations(references), leave_out=False).cpu().numpy()
@@ -95,12 +87,9 @@ def leave_one_out(real, fake) -> np.ndarray:
     """Whether a 1-nearest-neighbour classifier tells the kind of each pose, real (N, 17, 3) or
     synthesised (M, 17, 3), by all the others (the classifier two-sample test of 4.4.2).
 
-    The mean is its accuracy: 0.5 is perfect, 1 is a wrong distribution, 0 a memorised one.
-
-    Returns:
-        (N + M,) 1 where it is right, 0 where it is wrong, 0.5 where both kinds are equally near.
-    Raises:
-        ValueError: there are fewer than two of a kind.
+    (N + M,) 1 where it is right, 0 where it is wrong, 0.5 where both kinds are equally near. The
+    mean is its accuracy: 0.5 is perfect, 1 is a wrong distribution, 0 a memorised one. Fewer than
+    two of a kind are a ValueError.
     """
     if min(len(real), len(fake)) < 2:
         raise ValueError("leaving one out needs at least two real and two synthesised poses")
@@ -145,15 +134,11 @@ def _radii(places: torch.Tensor, k: int) -> torch.Tensor:
 
 def manifold(real, fake, k: int = 5) -> dict[str, np.ndarray]:
     """How real (N, 17, 3) and synthesised poses (M, 17, 3) cover each other: each has a ball that
-    reaches to its k-th nearest neighbour of its own kind.
+    reaches to its k-th nearest neighbour of its own kind; a ValueError if one has no such.
 
-    Returns:
-        ``precision`` (M,) and ``recall`` (N,), whether a pose lies in a ball of the other kind
-        (Kynkäänniemi et al. 2019); ``density`` (M,), in how many real ones' balls a synthesised
-        pose lies, over k, and ``coverage`` (N,), whether one lies in the real pose's ball (Naeem
-        et al. 2020).
-    Raises:
-        ValueError: there are too few poses of a kind.
+    ``precision`` (M,) and ``recall`` (N,): whether a pose lies in a ball of the other kind
+    (Kynkäänniemi et al. 2019). ``density`` (M,): in how many real ones' balls a synthesised pose
+    lies, over k; ``coverage`` (N,): whether one lies in the real pose's ball (Naeem et al. 2020).
     """
     if min(len(real), len(fake)) <= k:
         raise ValueError(f"balls of {k} neighbours need more than {k} poses of each kind")

@@ -21,10 +21,8 @@ class Estimate:
 
     def __format__(self, spec: str) -> str:
         """The value and, in brackets, the interval, each in the format of a number."""
-        text = format(self.value, spec)
-        if np.isnan(self.low):
-            return text
-        return f"{text} [{format(self.low, spec)}, {format(self.high, spec)}]"
+        interval = "" if np.isnan(self.low) else f" [{self.low:{spec}}, {self.high:{spec}}]"
+        return f"{self.value:{spec}}{interval}"
 
     def beside(self, other: "Estimate") -> int:
         """1 where the whole interval lies above the other, -1 where it lies below, and 0 where
@@ -36,18 +34,15 @@ def bootstrap(*outcomes: np.ndarray, seed: int = 0) -> Estimate:
     """The mean of one outcome a pose, or the ratio of the means of two, with the percentile
     interval of the bootstrap.
 
-    Outcomes are resampled, not poses: a pose drawn twice would be its own nearest neighbour.
-
-    Args:
-        outcomes: (N,) each; the second, if any, is divided by the first and resampled with it.
-        seed: of the resampling.
+    ``outcomes`` are (N,); a second one is divided by the first and resampled with it. Outcomes are
+    resampled, not poses: a pose drawn twice would be its own nearest neighbour.
     """
 
     def statistic(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
-        means = [sample.mean(axis=axis) for sample in samples]
-        return means[0] if len(means) == 1 else means[1] / means[0]
+        first, *second = (sample.mean(axis=axis) for sample in samples)
+        return second[0] / first if second else first
 
-    outcomes = [np.asarray(outcome, dtype=np.float64) for outcome in outcomes]
+    outcomes = [np.asarray(each, dtype=np.float64) for each in outcomes]
     value = float(statistic(*outcomes))
     if len(outcomes[0]) < 2:
         return Estimate(value)
@@ -66,13 +61,7 @@ def bootstrap(*outcomes: np.ndarray, seed: int = 0) -> Estimate:
 
 
 def wilson(successes: int, number: int) -> Estimate:
-    """A share with Wilson's score interval (Wilson 1927).
-
-    Raises:
-        ValueError: there is nothing to take a share of.
-    """
-    if number < 1:
-        raise ValueError("the interval of a share of nothing is asked for")
+    """A share with Wilson's score interval (Wilson 1927); a ValueError if ``number`` is 0."""
     ends = stats.binomtest(int(successes), number).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(successes / number, *map(float, ends))
 

@@ -96,12 +96,8 @@ def _draw_losses(ax: Axes, metrics: Sequence[Mapping], key: str, cut: bool) -> N
 
 @STYLE
 def loss_curves(metrics: Sequence[Mapping], cut: bool = True) -> Figure:
-    """Losses of D and, below, of G over the epochs (Figures 3, 5, 8, 11, 12, 14, 17).
-
-    Args:
-        metrics: lines of metrics.jsonl.
-        cut: leave out what is far from the later half, and say so above the curve.
-    """
+    """Losses of D and, below, of G over the epochs, from lines of metrics.jsonl (Figures 3, 5, 8,
+    11, 12, 14, 17); ``cut`` leaves out what is far from the later half, and says so above."""
     fig = Page(WIDTH, 5.4, layout="constrained")
     axes = dict(zip(("discriminator", "generator"), fig.subplots(2, 1, sharex=True), strict=True))
     for name, ax in axes.items():

@@ -30,14 +30,9 @@ LINES = {
     "validation": {"color": "#c47700", "width": 1.5},
 }
 AXIS = {"gridcolor": "#80808050", "zeroline": False}  # faint on the light and on the dark page
-X_AXIS = {
-    "anchor": "y2",
-    "title": {"text": "epoch", "standoff": 4},
-    "unifiedhovertitle": {"text": "epoch %{x:.4~g}"},
-    "spikecolor": "#808080",
-    "spikedash": "solid",
-    "spikethickness": 1,
-}
+EPOCHS = {"title": {"text": "epoch", "standoff": 4}, "anchor": "y2"}
+EPOCHS |= {"unifiedhovertitle": {"text": "epoch %{x:.4~g}"}}
+EPOCHS |= {"spikecolor": "#808080", "spikedash": "solid", "spikethickness": 1}
 # Below all, where a narrow screen breaks it into two lines.
 BELOW = {"y": 0, "yanchor": "bottom", "yref": "container", "x": 0.5, "xanchor": "center"}
 LAYOUT = {
@@ -47,7 +42,7 @@ LAYOUT = {
     "legend": BELOW | {"orientation": "h", "tracegroupgap": 0},
     "margin": {"l": 62, "r": 8, "t": 32, "b": 84},
     "plot_bgcolor": "rgba(0,0,0,0)",
-    "xaxis": AXIS | X_AXIS,
+    "xaxis": AXIS | EPOCHS,
     "yaxis": AXIS | {"domain": (0.54, 1.0)},  # of D, above that of G
     "yaxis2": AXIS | {"domain": (0.0, 0.46)},
 }
@@ -55,29 +50,21 @@ SCRIPT = "plotly.min.js"
 MIME = "application/vnd.pose.live+json"  # of what moves, in a cell's output
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Live:
     """A live figure, as a notebook shows it: an image, and what live.js shows, ready for JSON."""
 
     figure: Page
     content: dict[str, Any]
 
-    def __repr__(self) -> str:
-        return "a live figure"
-
-    def _repr_png_(self) -> bytes:
-        return self.figure._repr_png_()
-
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {MIME: self.content}
+        image = self.figure._repr_png_()
+        return {"text/plain": "a live figure", "image/png": image, MIME: self.content}
 
 
 def loss_curves(figure: Page) -> Live:
-    """The curves of a figure of :func:`lib.figures.curves.loss_curves`, to zoom and to read values
-    from.
-
-    They begin as the image shows them, and have the same points; where the image cuts a wild
-    beginning off, zooming out shows it.
+    """The curves of a figure of :func:`lib.figures.curves.loss_curves`, with the same points, to
+    zoom and to read values from; where the image cuts a wild beginning off, zooming out shows it.
     """
     plot, notes, labels = go.Figure(layout=LAYOUT), [], set()
     plot.update_xaxes(range=figure.axes[0].get_xlim())
@@ -100,13 +87,8 @@ def loss_curves(figure: Page) -> Live:
 def interpolation_slider(
     figure: Page, heatmaps: torch.Tensor, ends: Sequence[tuple[str, str]]
 ) -> Live:
-    """Poses that a slider moves from one end to the other, with a choice of ends.
-
-    Args:
-        figure: the image.
-        heatmaps: (choices, frames, n, 17, 64, 64); the n poses of a frame are shown together.
-        ends: what lies at the left and at the right end, for each choice.
-    """
+    """Heatmaps (choices, frames, n, 17, 64, 64) whose frames, of n poses each, a slider runs
+    through, with a choice of ``ends``: what lies at the left and at the right one."""
     choices = [
         {"name": f"{left} \N{RIGHTWARDS ARROW} {right}", "ends": (left, right), "frames": frames}
         for (left, right), frames in zip(ends, keypoints(heatmaps), strict=True)

@@ -31,19 +31,11 @@ STYLE = matplotlib.rc_context(  # around every function that draws; leaves no tr
 )
 
 
-def _channel_colours() -> np.ndarray:
-    """(17, 3) RGB: nose white, left keypoints rose to yellow, right ones cyan to violet.
-
-    Warm and cold stay apart without red and green; neighbours also differ in saturation.
-    """
-    colours = np.ones((len(NAMES), 3))
-    saturation = np.where(np.arange(8) % 2, 0.9, 0.55)
-    for first, hues in ((1, np.linspace(-25, 64, 8)), (2, np.linspace(172, 295, 8))):
-        colours[first::2] = hsv_to_rgb(np.stack([hues % 360 / 360, saturation, np.ones(8)], axis=1))
-    return colours
-
-
-COLOURS = _channel_colours()
+# (17, 3) RGB: nose white, left keypoints rose to yellow, right ones, by turns, cyan to violet. Warm
+# and cold stay apart without red and green; neighbours also differ in saturation.
+HUES = np.stack([np.linspace(-25, 64, 8), np.linspace(172, 295, 8)], axis=1).ravel() % 360 / 360
+SATURATIONS = np.tile([0.55, 0.55, 0.9, 0.9], 4)
+COLOURS = np.vstack([np.ones(3), hsv_to_rgb(np.stack([HUES, SATURATIONS, np.ones(16)], axis=1))])
 
 
 def side(edge: tuple[int, int]) -> str:
@@ -53,10 +45,8 @@ def side(edge: tuple[int, int]) -> str:
 
 
 class Page(Figure):
-    """A figure that pyplot does not know, so that a notebook shows it once and not twice.
-
-    It draws itself for IPython and for glue, whether or not a plotting backend is active.
-    """
+    """A figure that pyplot does not know, so that a notebook shows it once and not twice; it draws
+    itself for IPython and for glue, whether or not a plotting backend is active."""
 
     def __init__(self, width: float, height: float, **options):
         super().__init__(figsize=(width, height), dpi=DPI, facecolor="white", **options)

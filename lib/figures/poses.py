@@ -1,7 +1,5 @@
-"""Poses as pictures (Figures 1, 2, 4, 6, 7, 9, 13, 15, 16, 18 to 20): heatmaps in, a figure out.
-
-Heatmaps are in [0, 1], arrays or tensors.
-"""
+"""Poses as pictures (Figures 1, 2, 4, 6, 7, 9, 13, 15, 16, 18 to 20): heatmaps in, a figure out;
+they are in [0, 1], arrays or tensors."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -20,6 +18,7 @@ from lib.figures.page import BLUE, COLOURS, DPI, FONT, RED, SIDES, STYLE, WIDTH,
 
 GAP = 0.04  # between neighbouring poses
 LINE, LETTER = FONT * 1.3 / 72, FONT * 0.54 / 72  # height of a line, usual width of a letter
+Row = tuple[Sequence, Sequence[str], float]  # its poses, texts above them, free height above all
 
 
 def heatmap_image(heatmaps: torch.Tensor) -> np.ndarray:
@@ -29,20 +28,17 @@ def heatmap_image(heatmaps: torch.Tensor) -> np.ndarray:
     return (values[..., None] * COLOURS[:, None, None]).max(axis=0)
 
 
-def draw_pose(ax: Axes, heatmaps: torch.Tensor, skeleton: bool = True) -> None:
+def draw_pose(ax: Axes, heatmaps: torch.Tensor) -> None:
     """Draws heatmaps (17, 64, 64) and over them the edges whose two keypoints exist (Figure 2)."""
     ax.imshow(heatmap_image(heatmaps), interpolation="bilinear")
     ax.set(xticks=[], yticks=[], xlim=(-0.5, SIZE - 0.5), ylim=(SIZE - 0.5, -0.5))
-    if skeleton:
-        pose = decode(torch.as_tensor(heatmaps).detach().cpu()[None])[0].numpy()  # (17, 3)
-        edges = [edge for edge in EDGES if pose[list(edge), 2].all()]
-        lines = LineCollection(
-            [pose[list(edge), :2] for edge in edges],
-            colors=[SIDES[side(edge)] for edge in edges],
-            linewidths=1.0 + 0.3 * ax.get_window_extent().width / ax.figure.dpi,
-            capstyle="round",
-        )
-        ax.add_collection(lines, autolim=False)
+    pose = decode(torch.as_tensor(heatmaps).detach().cpu()[None])[0].numpy()  # (17, 3)
+    edges = [edge for edge in EDGES if pose[list(edge), 2].all()]
+    lines = [pose[list(edge), :2] for edge in edges]
+    colours = [SIDES[side(edge)] for edge in edges]
+    width = 1.0 + 0.3 * ax.get_window_extent().width / ax.figure.dpi
+    look = dict(colors=colours, linewidths=width, capstyle="round")
+    ax.add_collection(LineCollection(lines, **look), autolim=False)
 
 
 def _wrap(text: str, width: float) -> str:
@@ -50,8 +46,8 @@ def _wrap(text: str, width: float) -> str:
 
 
 def _room(texts: Sequence[str]) -> float:
-    """The height that the longest of some wrapped texts takes above a row of poses."""
-    return max((text.count("\n") + 1) * LINE + 0.09 for text in texts)
+    """The height that some wrapped texts take above a row of poses."""
+    return max(text.count("\n") + 1 for text in texts) * LINE + 0.09 if texts else 0.0
 
 
 def _above(ax: Axes, text: str, where: str = "center") -> None:
@@ -61,56 +57,57 @@ def _above(ax: Axes, text: str, where: str = "center") -> None:
     ax.annotate(text, (x, 1), (0, 3), linespacing=1.15, **place)
 
 
-def _pose_rows(
-    rows: Sequence, above: Sequence[float], source: str, left: float = 0.0
-) -> tuple[Page, list]:
-    """A figure of rows of poses close together, and its axes row by row.
-
-    ``rows``: for each row its heatmaps (n, 17, 64, 64), the longest fills the width. ``above``:
-    free height above each row. ``source``: which networks made the poses, a line below. ``left``:
-    free width to the left of the rows.
-    """
-    columns = max(map(len, rows))
-    step = min((WIDTH - left + GAP) / columns, WIDTH / 3)
-    fig = Page(left + columns * step - GAP, sum(above) + len(rows) * step - GAP)
-    axes = []
-    for i, row in enumerate(rows):
-        top = sum(above[: i + 1]) + i * step
-        axes.append([fig.place(left + j * step, top, *[step - GAP] * 2) for j in range(len(row))])
-        for ax, heatmaps in zip(axes[-1], row, strict=True):
-            draw_pose(ax, heatmaps)
-    if source:
-        (across, down), size = fig.get_size_inches(), FONT - 1.5
-        text = _wrap(source, across * FONT / size)
-        fig.text(0, -0.05 / down, text, color="0.45", fontsize=size, va="top")
-    return fig, axes
-
-
 def _split(items: Sequence, columns: int) -> list:
     return [items[i : i + columns] for i in range(0, len(items), columns)]
 
 
 @STYLE
+def _pose_rows(rows: Sequence[Row], source: str, ends: bool = False, left: float = 0.0) -> Page:
+    """A figure of rows of poses close together, of which the longest fills the width.
+
+    Above each pose stands its text, or with ``ends`` one above the left and right end of a row.
+    ``source``: which networks made the poses, a line below. ``left``: free width on that side.
+    """
+    columns = max(len(heatmaps) for heatmaps, _, _ in rows)
+    step = min((WIDTH - left + GAP) / columns, WIDTH / 3)
+    above, wrapped = [], []
+    for _, texts, space in rows:
+        width = (WIDTH - left) / columns - 0.08
+        if ends:
+            width = WIDTH / 2 - 0.2 if len(texts) == 2 else WIDTH
+        wrapped.append([_wrap(text, width) for text in texts])
+        above.append(_room(wrapped[-1]) + space)
+    fig = Page(left + columns * step - GAP, sum(above) + len(rows) * step - GAP)
+    for i, ((heatmaps, _, _), texts) in enumerate(zip(rows, wrapped, strict=True)):
+        top = sum(above[: i + 1]) + i * step
+        axes = [fig.place(left + j * step, top, *[step - GAP] * 2) for j in range(len(heatmaps))]
+        for ax, pose in zip(axes, heatmaps, strict=True):
+            draw_pose(ax, pose)
+        for j, text in enumerate(texts):
+            if ends:
+                _above(axes[-j], text, ("left", "right")[j])  # of the first or the last pose
+            else:
+                _above(axes[j], text)
+    if source:
+        (across, down), size = fig.get_size_inches(), FONT - 1.5
+        text = _wrap(source, across * FONT / size)
+        fig.text(0, -0.05 / down, text, color="0.45", fontsize=size, va="top")
+    return fig
+
+
 def pose_grid(
-    heatmaps: torch.Tensor,
-    columns: int = 6,
-    titles: Sequence[str] | None = None,
-    source: str = "",
+    heatmaps: torch.Tensor, columns: int = 6, titles: Sequence[str] = (), source: str = ""
 ) -> Figure:
     """Poses (n, 17, 64, 64) side by side, a title above each where given (Figures 4, 6, 9, 13);
     a single pose is large, with a key of the colours (Figure 2)."""
     if len(heatmaps) == 1:
-        return _pose_with_key(heatmaps[0], titles[0] if titles else "")
-    columns = min(columns, len(heatmaps))
+        return _pose_with_key(heatmaps[0], "".join(titles))
     rows = _split(heatmaps, columns)
-    wrapped = [_wrap(title, WIDTH / columns - 0.08) for title in titles or []]
-    above = [_room(row) for row in _split(wrapped, columns)] or [0] * len(rows)
-    fig, axes = _pose_rows(rows, above, source)
-    for ax, title in zip(sum(axes, []), wrapped, strict=False):
-        _above(ax, title)
-    return fig
+    above = _split(titles, columns) or [()] * len(rows)
+    return _pose_rows([(*row, 0.0) for row in zip(rows, above, strict=True)], source)
 
 
+@STYLE
 def _pose_with_key(heatmaps: torch.Tensor, title: str) -> Figure:
     """One pose (17, 64, 64) next to the colours of its channels and of its skeleton."""
     size, key, space = 4.4, 1.7, _room([title]) if title else 0.0
@@ -128,18 +125,13 @@ def _pose_with_key(heatmaps: torch.Tensor, title: str) -> Figure:
     return fig
 
 
-@STYLE
 def compare_grids(grids: Mapping[str, torch.Tensor], columns: int = 6, source: str = "") -> Figure:
     """Grids of poses (n, 17, 64, 64) below each other, each under its title (Figure 7)."""
-    parts = {title: _split(heatmaps, columns) for title, heatmaps in grids.items()}
-    above, first = [], {}  # the row that each title stands above
-    for title, rows in parts.items():
-        first[title] = len(above)
-        above += [_room([title]) + 0.06, *[0.0] * (len(rows) - 1)]
-    fig, axes = _pose_rows(sum(parts.values(), []), above, source)
-    for title, row in first.items():
-        _above(axes[row][0], title, "left")
-    return fig
+    rows: list[Row] = []
+    for title, heatmaps in grids.items():
+        first, *others = _split(heatmaps, columns)
+        rows += [(first, [title], 0.06), *((row, [], 0.0) for row in others)]
+    return _pose_rows(rows, source, ends=True)
 
 
 @STYLE
@@ -157,44 +149,29 @@ def pose_sheet(heatmaps: torch.Tensor, columns: int, pixels: int) -> Figure:
 def caption_grid(
     captions: Sequence[str], real: torch.Tensor, fakes: torch.Tensor, source: str = ""
 ) -> Figure:
-    """Captions above their real poses, synthesised ones below (Figures 15, 16, 18).
-
-    Shapes: n captions, real (n, 17, 64, 64), fakes (rows, n, 17, 64, 64).
-    """
-    left = 0.24
-    wrapped = [_wrap(caption, (WIDTH - left) / len(captions) - 0.08) for caption in captions]
-    above = [_room(wrapped), 0.08, *[0.0] * (len(fakes) - 1)]
-    fig, axes = _pose_rows([real, *fakes], above, source, left)
-    for ax, caption in zip(axes[0], wrapped, strict=True):
-        _above(ax, caption)
-    for i, row in enumerate(axes):
-        row[0].set_ylabel("synthesised" if i else "real", labelpad=3)
+    """n captions above their real poses (n, 17, 64, 64), synthesised ones (rows, n, 17, 64, 64)
+    below (Figures 15, 16, 18)."""
+    first, *others = fakes
+    rows = [(real, captions, 0.0), (first, [], 0.08), *((row, [], 0.0) for row in others)]
+    fig = _pose_rows(rows, source, left=0.24)
+    for i, ax in enumerate(fig.axes[:: len(captions)]):
+        ax.set_ylabel("synthesised" if i else "real", labelpad=3)
     return fig
 
 
-@STYLE
 def noise_interpolation(
     captions: Sequence[str], heatmaps: torch.Tensor, source: str = ""
 ) -> Figure:
     """Rows of poses (rows, n, 17, 64, 64), each under its caption (Figure 19)."""
-    wrapped = [_wrap(caption, WIDTH) for caption in captions]
-    fig, axes = _pose_rows(heatmaps, [_room([text]) + 0.04 for text in wrapped], source)
-    for row, caption in zip(axes, wrapped, strict=True):
-        _above(row[0], caption, "left")
-    return fig
+    return caption_interpolation([[caption] for caption in captions], heatmaps, source)
 
 
-@STYLE
 def caption_interpolation(
-    pairs: Sequence[tuple[str, str]], heatmaps: torch.Tensor, source: str = ""
+    pairs: Sequence[Sequence[str]], heatmaps: torch.Tensor, source: str = ""
 ) -> Figure:
     """Rows of poses (rows, n, 17, 64, 64), a caption above either end (Figure 20)."""
-    wrapped = [[_wrap(caption, WIDTH / 2 - 0.2) for caption in pair] for pair in pairs]
-    fig, axes = _pose_rows(heatmaps, [_room(pair) + 0.04 for pair in wrapped], source)
-    for row, pair in zip(axes, wrapped, strict=True):
-        _above(row[0], pair[0], "left")
-        _above(row[-1], pair[1], "right")
-    return fig
+    rows = [(row, pair, 0.04) for row, pair in zip(heatmaps, pairs, strict=True)]
+    return _pose_rows(rows, source, ends=True)
 
 
 @STYLE
@@ -205,19 +182,13 @@ def annotated_image(
     captions: Sequence[str],
     photo: np.ndarray | None = None,
 ) -> Figure:
-    """A person's box and labelled keypoints in the image, its captions next to it (Figure 1).
-
-    Args:
-        keypoints: (17, 3) image pixels x, y and COCO visibility.
-        box: x, y, width, height, image pixels.
-        size: width and height of the image, pixels.
-        photo: (height, width, 3); without it the canvas is empty and the skeleton is sketched.
-    """
+    """A person's ``box`` (x, y, width, height) and ``keypoints`` (17, 3) with COCO's visibility in
+    an image of a ``size`` (width, height), all in pixels, and its captions next to it (Figure 1).
+    Without ``photo`` (height, width, 3) the canvas is empty and the skeleton is sketched."""
     scale = min(0.6 * WIDTH / size[0], 4.5 / size[1])  # inches per pixel
     width, height = size[0] * scale, size[1] * scale
     fig = Page(WIDTH, height)
     ax = fig.place(0, 0, width, height)
-    keypoints = np.asarray(keypoints)
     if photo is None:
         ax.set_facecolor("0.93")
         lines = [keypoints[list(edge), :2] for edge in EDGES if keypoints[list(edge), 2].all()]

@@ -19,15 +19,11 @@ HOW = (
 
 def fleiss_kappa(counts: np.ndarray) -> float | None:
     """Agreement of several raters beyond chance (Fleiss 1971): 1 where all agree, 0 where they
-    agree as often as chance would let them.
+    agree as often as chance would let them. None where it is not defined: with fewer than two
+    raters, and, as 0 / 0, where all answers are of one category.
 
-    Args:
-        counts: (items, categories) raters who chose a category; as many raters for each item.
-    Returns:
-        Kappa, or None where it is not defined: with fewer than two raters, and, as 0 / 0, where
-        all answers are of one category.
-    Raises:
-        ValueError: the items have different numbers of raters.
+    ``counts`` (items, categories): raters who chose a category; a ValueError if not every item has
+    as many.
     """
     counts = np.asarray(counts, dtype=float)
     raters = counts.sum(axis=1)
@@ -56,8 +52,7 @@ class Results:
 
     @property
     def overall(self) -> Estimate:
-        """The share of answers that preferred the synthesised pose, with Wilson's interval, as if
-        all answers were independent."""
+        """The share of answers that preferred the synthesised pose, as if all were independent."""
         return wilson(self.preferred.sum(), self.preferred.size)
 
     @property
@@ -105,30 +100,32 @@ class Results:
     def summary(self) -> dict[str, object]:
         """The numbers alone."""
 
-        def count(chosen: np.ndarray, share: Estimate) -> dict[str, float | int]:
+        def count(chosen: np.ndarray) -> dict[str, float | int]:
+            share = wilson(chosen.sum(), chosen.size)
             number = {"answers": chosen.size, "synthesised": int(chosen.sum())}
             return number | {"share": share.value, "low": share.low, "high": share.high}
 
-        each = zip(self.captions, self.preferred, self.each, strict=True) if self.subjects else ()
+        questions = zip(self.captions, self.preferred, strict=True)
         return {
             "test": self.test,
             "run": self.run,
             "subjects": self.subjects,
-            "overall": count(self.preferred, self.overall) if self.subjects else None,
+            "overall": count(self.preferred) if self.subjects else None,
             "kappa": self.kappa,
-            "questions": [{"caption": caption} | count(*counted) for caption, *counted in each],
+            "questions": [{"caption": caption} | count(chosen) for caption, chosen in questions],
         }
 
     def __str__(self) -> str:
         """The verdict and a table, Markdown that reads well as it is; or how to begin."""
         if not self.subjects:
             return f"**{self.verdict}** {HOW}"
-        captions = [*(re.sub(r"([\\`*_\[\]<>$])", r"\\\1", c) for c in self.captions), "all"]
-        numbers = [*map(str, range(1, len(captions))), ""]
+        captions = [re.sub(r"([\\`*_\[\]<>$])", r"\\\1", caption) for caption in self.captions]
+        shares = zip([*self.each, self.overall], [*captions, "all"], strict=True)
         rows = [
-            [n, f"{share.value:.0%}", f"{share.low:.0%} to {share.high:.0%}", caption]
-            for n, share, caption in zip(numbers, [*self.each, self.overall], captions, strict=True)
+            [str(n), f"{share.value:.0%}", f"{share.low:.0%} to {share.high:.0%}", caption]
+            for n, (share, caption) in enumerate(shares, 1)
         ]
+        rows[-1][0] = ""
         table = Table(["", "synthesised", "95% interval", "caption"], rows)
         return f"{self.verdict}\n\n{table._repr_markdown_()}"
 

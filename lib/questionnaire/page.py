@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from lib import paths
-from lib.data.cache import Dataset
+from lib.data.cache import Dataset, Split
 from lib.data.heatmaps import decode, render
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
@@ -29,14 +29,11 @@ TEMPLATE = Path(__file__).with_name("questionnaire.html")
 COLUMNS, TILE = 8, 384  # of the one picture that holds all poses: tiles a row, pixels a tile
 
 
-def _distinct(dataset: Dataset, number: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _distinct(val: Split, number: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Pairs (number,) of the validation split and a row (number,) of each, no caption twice."""
-    val = dataset.val
     pairs, rows = pick_captions(val, len(val.pair_pose), seed)
-    first: dict[str, int] = {}
-    for i, row in enumerate(rows.tolist()):
-        first.setdefault(val.captions[row], i)
-    chosen = list(first.values())[:number]
+    _, first = np.unique([val.captions[row] for row in rows.tolist()], return_index=True)
+    chosen = np.sort(first)[:number]
     if len(chosen) < number:
         raise InputError(
             f"The validation data have {len(chosen)} captions for {number} questions: ask fewer "
@@ -63,20 +60,16 @@ def make(
     seed: int = 0,
     raw: bool = False,
 ) -> tuple[Path, Path]:
-    """Writes questionnaire.html and key.json, the same to the byte for the same arguments.
+    """Writes questionnaire.html and key.json, the same to the byte for the same arguments, to
+    ``folder``, data/questionnaire by default, and returns their paths.
+
+    ``run`` is a finished one of a conditional model, trained on ``dataset``. ``seed`` decides the
+    ``questions`` captions of the validation split, no two the same, the noise and the sides.
 
     All poses are tiles of one picture, so that no name, size or order of files tells real from
     synthesised ones. Both are decoded and rendered again, as for the measures of 4.4.2: the grain
-    of a generator's output would give it away at a glance.
+    of a generator's output would give it away at a glance. ``raw`` keeps it, as the thesis does.
 
-    Args:
-        run: a finished run of a conditional model, trained on ``dataset``.
-        folder: where to write; None for data/questionnaire.
-        questions: captions, each of them different, from the validation split.
-        seed: of the captions, the noise and the sides.
-        raw: show G's output as it is, as the thesis does.
-    Returns:
-        The paths of the page and of the key.
     Raises:
         InputError: the model takes no captions, or was trained on other data; there are too few
             captions; the folder holds answers to another questionnaire.
@@ -89,7 +82,7 @@ def make(
     if trained_on != data_id(run.config, dataset):
         raise InputError(f"{run.folder.name} was trained on other data than {dataset.name!r}.")
     val, G = dataset.val, run.generator()
-    pairs, rows = _distinct(dataset, questions, seed)
+    pairs, rows = _distinct(val, questions, seed)
     h = run.h(val.vectors[rows])  # (Q, 300)
     real = render(val.poses[val.pair_pose[pairs]])  # (Q, 17, 64, 64)
     both = torch.stack([real, synthesise(G, noise(questions, seed), h)], dim=1)
@@ -134,11 +127,8 @@ def collected(folder: Path) -> list[Path]:
 
 
 def _read(path: Path, types: dict[str, type], what: str, remedy: str) -> list:
-    """The named fields of a JSON file, none of them empty text or of another type.
-
-    Raises:
-        InputError: the file is not ``what`` it should be; ``remedy`` says how to get one.
-    """
+    """The named fields of a JSON file, none of them empty text or of another type; an InputError if
+    the file is not ``what`` it should be, with the ``remedy`` that gets one."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = [content[name] for name in types]

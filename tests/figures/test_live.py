@@ -127,7 +127,7 @@ def book(tmp_path):
     cell = {
         "cell_type": "code",
         "metadata": {"mystnb": {"figure": {"name": "place"}}},
-        "outputs": [{"output_type": "stream"}, {"data": figure._repr_mimebundle_()}],
+        "outputs": [{"output_type": "stream"}, {"data": {live.MIME: figure.content}}],
     }
     other = {"cell_type": "markdown", "metadata": {}}
     (tmp_path / "one.ipynb").write_text(json.dumps({"cells": [other, cell]}))

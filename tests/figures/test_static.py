@@ -110,10 +110,6 @@ def test_edges_are_drawn_only_between_keypoints_that_exist():
     colours = ax.collections[0].get_colors()
     np.testing.assert_allclose(colours, [matplotlib.colors.to_rgba(page.SIDES["left"])] * 2)
 
-    bare = fig.add_subplot()
-    drawing.draw_pose(bare, render(keypoints)[0], skeleton=False)
-    assert not bare.collections and len(bare.images) == 1
-
 
 def test_a_keypoint_below_the_threshold_has_no_edge():
     heatmaps = poses(1)[0]
