@@ -56,15 +56,16 @@ def test_load_gives_what_the_files_hold(prepared):
     chosen = coco.read(source)[0]
     for split, wanted in ((dataset.train, chosen["train"]), (dataset.val, chosen["val"])):
         for key in ("keypoints", "boxes", "person_ids", "image_ids", "image_sizes"):
-            stored, read = getattr(split, key), getattr(wanted, key)
+            stored, read = getattr(split, key), wanted.arrays[key]
             assert stored.dtype == read.dtype and (stored == read).all(), key
         for key in ("pair_pose", "pair_first", "pair_count"):
             assert getattr(split, key).dtype == torch.int64
-            assert getattr(split, key).tolist() == getattr(wanted, key).tolist()
+            assert getattr(split, key).tolist() == wanted.arrays[key].tolist()
         assert split.poses.dtype == torch.float32
-        assert np.array_equal(split.poses, fit_to_heatmap(wanted.keypoints, wanted.boxes))
+        fitted = fit_to_heatmap(wanted.arrays["keypoints"], wanted.arrays["boxes"])
+        assert np.array_equal(split.poses, fitted)
         assert split.captions == wanted.captions
-        assert split.caption_images.tolist() == wanted.caption_images.tolist()
+        assert split.caption_images.tolist() == wanted.arrays["caption_images"].tolist()
         names = [dataset.meta["activities"][i] for i in split.activity]
         assert names == wanted.activities
     pair = int(np.flatnonzero(dataset.val.image_ids[dataset.val.pair_pose] == 203)[0])
