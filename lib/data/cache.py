@@ -23,7 +23,6 @@ from safetensors import SafetensorError, safe_open
 from lib import paths
 from lib.data import captions as text
 from lib.data import coco
-from lib.data.coco import SPLITS
 from lib.data.heatmaps import fit_to_heatmap
 from lib.errors import InputError
 
@@ -119,15 +118,11 @@ def cache_path(name: str | Path) -> Path:
 
 
 def load(name: str | Path = "sample") -> Dataset:
-    """Loads a cache, and fits its poses to the heatmap (thesis 3.2).
-
-    ``name`` is "sample", "coco" or the path of a cache. InputError where none is there, or it is
-    damaged or of another format.
-    """
+    """Loads a cache ("sample", "coco" or a path), and fits its poses to the heatmap (thesis 3.2).
+    InputError where none is there, or it is damaged or of another format."""
     meta = _metadata(cache_path(name))
     with safe_open(cache_path(name), framework="numpy") as file:
-        whole = not meta.get("compact", False)
-        train, val = (_load_split(file, split, whole) for split in SPLITS)
+        train, val = (_load_split(file, split, "compact" not in meta) for split in coco.SPLITS)
     return Dataset(str(name), meta["source"], train, val, meta["poses_id"], meta["pairs_id"], meta)
 
 
@@ -174,18 +169,15 @@ def prepare(
     Args:
         source: COCO's zip, or a folder with annotations/; None for the sample data.
         cache: the file to write; None for data/cache/sample.safetensors or coco.safetensors.
-        encoder: a pretrained fastText ``.bin``; None trains one on the training captions.
-        encoder_epochs: passes over the captions, of an encoder trained here.
+        encoder: a pretrained fastText ``.bin``; None trains one on the training captions, in
+            ``encoder_epochs`` passes.
         seed: of the sample data and of the encoder's training.
         sample_images: train and val images of the sample data.
         say: is told each step, in a line.
     Returns:
-        The summary, which JSON can hold: source, train_poses, val_poses, train_pairs, val_pairs,
-        train_captions, val_captions, left_out {reason: count}, missing [caption files], encoder
-        (its kind), cache (its path).
+        The JSON object that ``python -m lib prepare`` prints.
     Raises:
-        InputError: files that are missing, damaged or of another layout; no eligible pose; an
-            encoder that is missing or unfit.
+        InputError: as ``lib.data.coco.read``; an encoder that is missing or unfit.
     """
     if source is None:
         _write_sample(seed, sample_images, say)
@@ -205,38 +197,17 @@ def prepare(
             return _summary(path, earlier)
 
     say(f"Reading {paths.shown(folder)}.")
-    splits, left_out, missing = coco.read(folder)
-    model, described = _encoder(name, encoder, settings, splits["train"].captions, say)
-    activities = sorted({a for s in splits.values() for a in s.activities} - {None})
-    index = {activity: i for i, activity in enumerate(activities)} | {None: -1}
-    arrays: dict[str, np.ndarray] = {}
-    counts = {}
-    for split, chosen in splits.items():
-        say(f"Encoding the {len(chosen.captions):,} captions of {split}.")
-        vectors = text.encode(model, chosen.captions if model is not None else [])
-        own = chosen.arrays | {
-            "activity": np.array([index[a] for a in chosen.activities], np.int16),
-            "captions": _utf8(chosen.captions),
-            "vectors": vectors.astype(np.float16),
-        }
-        arrays |= {f"{split}.{key}": value for key, value in own.items()}
-        counts[split] = {
-            "persons": chosen.persons,
-            "poses": len(own["keypoints"]),
-            "pairs": len(own["pair_pose"]),
-            "captions": len(chosen.captions),
-        }
+    arrays, captions, found = coco.read(folder)
+    model, described = _encoder(name, encoder, settings, captions["train"], say)
+    for split, texts in captions.items():
+        say(f"Encoding the {len(texts):,} captions of {split}.")
+        vectors = text.encode(model, texts if model is not None else [])
+        arrays[f"{split}.vectors"] = vectors.astype(np.float16)
     poses_id = _fingerprint(arrays, ("keypoints", "boxes"))
-    texts = ("pair_pose", "pair_first", "pair_count", "captions")
-    meta = made_with | {
-        "counts": counts,
-        "left_out": left_out,
-        "missing": missing,
-        "encoder": described,
-        "activities": activities,
-        "poses_id": poses_id,
-        "pairs_id": _fingerprint(arrays, texts, poses_id, json.dumps(settings, sort_keys=True)),
-    }
+    pairs = ("pair_pose", "pair_first", "pair_count", "captions")
+    pairs_id = _fingerprint(arrays, pairs, poses_id, json.dumps(settings, sort_keys=True))
+    ids = {"poses_id": poses_id, "pairs_id": pairs_id}
+    meta = made_with | found | ids | {"encoder": described}
     save(path, arrays, meta)
     say(f"Wrote {paths.shown(path)}.")
     return _summary(path, meta)
@@ -255,17 +226,13 @@ def _encoder(name: str, given: Path | None, settings: dict[str, Any], captions: 
     else:
         return None, {"kind": "none", "words": 0}
     model = text.encoder_for({"source": name, "encoder": described}, captions)
-    return model, described | {"words": text.header(path)[1]}
-
-
-def _utf8(captions: list[str]) -> np.ndarray:
-    return np.frombuffer("\n".join(captions).encode(), np.uint8)
+    return model, described | {"words": text.words(path)}
 
 
 def _fingerprint(arrays: dict[str, np.ndarray], keys: tuple[str, ...], *more: str) -> str:
     """Of the named arrays of both splits; 16 hexadecimal digits."""
     digest = hashlib.sha256("\n".join(more).encode())
-    for split in SPLITS:
+    for split in coco.SPLITS:
         for key in keys:
             array = arrays[f"{split}.{key}"]
             digest.update(f"{split}.{key} {array.dtype} {array.shape}\n".encode())
@@ -274,7 +241,7 @@ def _fingerprint(arrays: dict[str, np.ndarray], keys: tuple[str, ...], *more: st
 
 
 def save(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-    """Writes a cache, whole or not at all."""
+    """Writes a cache, whole or not at all; InputError where that is not possible."""
     from safetensors.numpy import save_file
 
     try:
@@ -292,7 +259,7 @@ def _summary(path: Path, meta: dict[str, Any]) -> dict[str, Any]:
     kinds = ("poses", "pairs", "captions")
     return {
         "source": meta["source"],
-        **{f"{split}_{kind}": meta["counts"][split][kind] for kind in kinds for split in SPLITS},
+        **{f"{s}_{kind}": meta["counts"][s][kind] for kind in kinds for s in coco.SPLITS},
         "left_out": meta["left_out"],
         "missing": meta["missing"],
         "encoder": meta["encoder"]["kind"],
@@ -330,7 +297,7 @@ def _write_sample(seed: int, images: tuple[int, int], say: Callable[[str], None]
 
 def compact(data: str | Path, out: Path) -> int:
     """Writes a smaller copy of prepared data, for a machine that only trains, and returns its size
-    in bytes. InputError as ``load``, or where it cannot be written.
+    in bytes. InputError as ``load`` and ``save``.
 
     Keypoints become 16-bit numbers where that loses nothing (COCO's are whole pixels), and
     captions of other images than the pairs' are left out, so that a run must draw its mismatching
@@ -340,13 +307,13 @@ def compact(data: str | Path, out: Path) -> int:
     dataset = load(data)
     with safe_open(cache_path(data), framework="numpy") as file:
         arrays = {key: file.get_tensor(key) for key in file.keys()}
-    for name, split in zip(SPLITS, (dataset.train, dataset.val), strict=True):
+    for name, split in zip(coco.SPLITS, (dataset.train, dataset.val), strict=True):
         rows = split.pair_rows.numpy()
         arrays |= {
             f"{name}.keypoints": _short(split.keypoints),
             f"{name}.pair_first": (split.pair_count.cumsum(0) - split.pair_count).numpy(),
             f"{name}.caption_images": split.caption_images[rows],
-            f"{name}.captions": _utf8([split.captions[row] for row in rows]),
+            f"{name}.captions": coco.joined([split.captions[row] for row in rows]),
             f"{name}.vectors": arrays[f"{name}.vectors"][rows],
         }
     save(out, arrays, dataset.meta | {"compact": True})

@@ -31,6 +31,9 @@ SETTINGS = {
     "model": "skipgram", "dim": DIMENSION, "minn": 3, "maxn": 6, "minCount": 1,
     "bucket": 200_000, "lr": 0.1,
 }  # fmt: skip
+TRAINING = """import fasttext, json, sys
+corpus, model, options = sys.argv[1:]
+fasttext.train_unsupervised(corpus, **json.loads(options)).save_model(model)"""
 
 
 def clean(caption: str) -> str:
@@ -73,10 +76,8 @@ def train_encoder(captions: Sequence[str], path: Path, epochs: int = EPOCHS, see
     With one thread, as several race for the weights and no two runs would be the same. Then
     fastText draws only the first tenth of its vectors (words by frequency, then n-grams) and
     leaves the rest as it finds the memory (its issue 1061). Zeros do no harm there, left-overs
-    do: so the training has a process of its own, in which large arrays are fresh pages.
-
-    Raises:
-        InputError: there is not a word in ``captions``, or ``epochs`` is below 1.
+    do: so the training has a process of its own, in which large arrays are fresh pages. InputError
+    where there is not a word in ``captions``, or ``epochs`` is below 1.
     """
     if epochs < 1:
         raise InputError(f"The text encoder cannot be trained for {epochs} epochs: give 1 or more.")
@@ -97,29 +98,12 @@ def train_encoder(captions: Sequence[str], path: Path, epochs: int = EPOCHS, see
     return load_encoder(path)
 
 
-TRAINING = """
-import json, sys
-import fasttext
-corpus, model, options = sys.argv[1:]
-fasttext.train_unsupervised(corpus, **json.loads(options)).save_model(model)
-"""
-
-
 def load_encoder(path: Path):
-    """The fastText model in a ``.bin`` file. Several GB of memory for a pretrained one.
-
-    Raises:
-        InputError: there is no such file, or no whole fastText model of 300 dimensions is in it.
-    """
+    """The fastText model in a ``.bin`` file, of several GB of memory for a pretrained one;
+    InputError as ``words``."""
     import fasttext
 
-    path = Path(path).expanduser()
-    dimension, _ = header(path)
-    if dimension != DIMENSION:
-        raise InputError(
-            f"{paths.shown(path)} has vectors of {dimension} numbers: give a fastText model of "
-            f"{DIMENSION} dimensions."
-        )
+    words(path)
     try:
         return fasttext.load_model(str(path))
     except (ValueError, RuntimeError, MemoryError) as error:
@@ -129,9 +113,9 @@ def load_encoder(path: Path):
         ) from error
 
 
-def header(path: Path) -> tuple[int, int]:
-    """Dimension and number of words of a fastText model; InputError if it is not there, or not
-    whole.
+def words(path: Path) -> int:
+    """The number of words that a fastText model knows; InputError if there is no such file, or no
+    whole model of 300 dimensions is in it.
 
     fastText loads a file that was cut off without a word, and takes what is missing as it finds
     the memory. The file ends with the output matrix: its rows and columns (two 64-bit numbers),
@@ -147,7 +131,12 @@ def header(path: Path) -> tuple[int, int]:
         rows = labels if kind == 3 else count  # 3: a supervised model
         end = path.stat().st_size - 4 * rows * dimension - 16
         if end > 0 and np.fromfile(path, "<i8", 2, offset=end).tolist() == [rows, dimension]:
-            return dimension, count
+            if dimension == DIMENSION:
+                return count
+            raise InputError(
+                f"{paths.shown(path)} has vectors of {dimension} numbers: give a fastText model of "
+                f"{DIMENSION} dimensions."
+            )
     raise InputError(
         f"{paths.shown(path)} is not a whole fastText model: give a .bin file (not .vec) that was "
         "not cut off."
@@ -156,10 +145,8 @@ def header(path: Path) -> tuple[int, int]:
 
 def encode(model, captions: Sequence[str]) -> np.ndarray:
     """The vectors of captions, (C, 300) float32, not yet times 30. No words give zeros."""
-    vectors = np.zeros((len(captions), DIMENSION), np.float32)
-    for row, caption in zip(vectors, captions, strict=True):
-        row[:] = model.get_sentence_vector(clean(caption))
-    return vectors
+    vectors = (model.get_sentence_vector(clean(caption)) for caption in captions)
+    return np.fromiter(vectors, np.dtype((np.float32, DIMENSION)), len(captions))
 
 
 def trained_path(source: str, encoder: dict[str, Any], captions: Sequence[str]) -> Path:
@@ -170,14 +157,11 @@ def trained_path(source: str, encoder: dict[str, Any], captions: Sequence[str]) 
 
 
 def encoder_for(meta: dict[str, Any], captions: Sequence[str] = ()):
-    """The model that encodes the captions of a cache of this metadata, and made-up ones.
+    """The fastText model that encodes the captions of a cache of this metadata, and made-up ones.
 
-    One that is trained on the cache's training captions is trained where it is not there (yet, or
-    any more), always the same.
-
-    Raises:
-        InputError: the model's file is gone and cannot be made again, or is another one; or the
-            cache has no encoder, having no training captions.
+    One that was trained on ``captions``, the cache's for training, is trained where it is not there
+    (yet, or any more), always the same. InputError where its file is gone and cannot be made again,
+    or is another one, or where a cache has none, as it has no training captions.
     """
     encoder = meta["encoder"]
     if encoder["kind"] == "none":

@@ -12,7 +12,6 @@ import json
 import zipfile
 import zlib
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,45 +37,24 @@ NO_TEXT = "caption without text"
 REASONS = (NOT_51_NUMBERS, NOT_A_NUMBER, NO_AREA, NO_CAPTION, NO_TEXT)
 
 
-@dataclass
-class Selection:
-    """What the thesis uses of one split: poses sorted by image id, then person id, and captions by
-    image id, then caption id."""
-
-    persons: int  # person annotations the file lists, eligible or not
-    activities: list[str | None]  # one name a pose, None where none is known
-    captions: list[str]  # cleaned texts, of all images, with or without people
-    arrays: dict[str, np.ndarray]  # fields of lib.data.cache.Split, and of those names and shapes
-
-
 class Archive:
-    """COCO's files in a zip or a folder, by member name.
-
-    Raises:
-        InputError: nothing is at ``path``, or it is neither a zip nor a folder with annotations/.
-            The methods raise it where a member is damaged or a keypoint file is missing.
-    """
+    """COCO's files in a zip or a folder, by member name. InputError where there is nothing, or a
+    file that is no zip; from the methods, where a member is damaged or a keypoint file missing."""
 
     def __init__(self, path: Path):
-        self.path = self.root = Path(path).expanduser()
-        if not self.path.exists():
+        self.path = Path(path).expanduser()
+        try:
+            self.root = self.path if self.path.is_dir() else zipfile.Path(self.path)
+        except FileNotFoundError as error:
             raise InputError(
                 f"There is no file or folder {shown(self.path)}: give the path of COCO's "
                 "annotations_trainval2017.zip, or of the folder it was unpacked in."
-            )
-        if not self.path.is_dir():
-            try:
-                self.root = zipfile.Path(self.path)
-            except (zipfile.BadZipFile, OSError) as error:
-                raise InputError(
-                    f"{shown(self.path)} is not a whole zip archive ({error}): it may have been "
-                    "cut off while it was copied or downloaded; get it again."
-                ) from error
-        elif not (self.path / "annotations").is_dir():
+            ) from error
+        except (zipfile.BadZipFile, OSError) as error:
             raise InputError(
-                f"{shown(self.path)} has no folder annotations/ with COCO's files: give the "
-                "folder that holds annotations/, or the archive itself."
-            )
+                f"{shown(self.path)} is not a whole zip archive ({error}): it may have been cut "
+                "off while it was copied or downloaded; get it again."
+            ) from error
 
     def __contains__(self, member: str) -> bool:
         return (self.root / member).is_file()
@@ -87,7 +65,7 @@ class Archive:
             if member not in self:
                 raise InputError(
                     f"{shown(self.path)} has no {member}: COCO's annotations_trainval2017.zip is "
-                    "wanted, or a folder laid out as it is."
+                    "wanted, or the folder that holds its annotations/."
                 )
         names = [kind.format(s) for kind in (KEYPOINTS, CAPTIONS, ACTIVITIES) for s in SPLITS]
         return [name for name in names if name in self]
@@ -117,26 +95,32 @@ class Archive:
             ) from error
 
 
-def read(path: Path) -> tuple[dict[str, Selection], dict[str, int], list[str]]:
+def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, list[str]], dict[str, Any]]:
     """Selects the poses and caption pairs of both splits (thesis 3.1 and 4.3) from COCO's zip, or
-    from a folder with annotations/.
+    from the folder that holds annotations/.
 
     A pose is eligible with 8 or more labelled keypoints. A pair is an eligible pose in an image
-    for which the keypoint file lists exactly one person, with that image's captions.
+    for which the keypoint file lists exactly one person, with that image's captions. Poses are
+    sorted by image id, then person id; captions by image id, then caption id.
 
-    Returns:
-        The selection of "train" and of "val"; how many were left out in both, by reason; and the
-        names of the caption files that are not there (their splits have no pairs).
-    Raises:
-        InputError: a file is missing, damaged or of another layout, or a split has no
-            eligible pose.
+    Gives the tensors of a cache but the captions' vectors, {"train.keypoints": ...}, shaped as in
+    :class:`lib.data.cache.Split`; {split: cleaned captions of all images, with people or without};
+    and of a cache's metadata "counts", "left_out", "missing" and "activities". InputError where a
+    file is missing, damaged or of another layout, or a split has no eligible pose.
     """
-    left_out = Counter(dict.fromkeys(REASONS, 0))
     archive = Archive(path)
-    members = archive.members()
-    missing = [member for member in map(CAPTIONS.format, SPLITS) if member not in members]
-    splits = {split: _select(archive, split, left_out) for split in SPLITS}
-    return splits, dict(left_out), missing
+    missing = [name for name in map(CAPTIONS.format, SPLITS) if name not in archive.members()]
+    found = {"counts": {}, "left_out": Counter(dict.fromkeys(REASONS, 0)), "missing": missing}
+    arrays, captions, activities = {}, {}, {}
+    for split in SPLITS:
+        own, captions[split] = _select(archive, split, found)
+        activities[split] = _activities(archive, split, own["image_ids"].tolist())
+        arrays |= {f"{split}.{key}": array for key, array in own.items()}
+    found["activities"] = sorted({*activities["train"], *activities["val"]} - {None})
+    index = {name: number for number, name in enumerate(found["activities"])} | {None: -1}
+    for split, names in activities.items():
+        arrays[f"{split}.activity"] = np.array([index[name] for name in names], np.int16)
+    return arrays, captions, found
 
 
 def _index(archive: Archive, member: str, field: str):
@@ -191,12 +175,12 @@ def _are_numbers(value: Any, count: int) -> bool:
     return isinstance(value, list) and len(value) == count and {*map(type, value)} <= {int, float}
 
 
-def _select(archive: Archive, split: str, left_out: Counter) -> Selection:
+def _select(archive: Archive, split: str, found: dict) -> tuple[dict[str, np.ndarray], list[str]]:
+    """A split's arrays and captions; ``found`` gets what is counted on the way."""
     member = KEYPOINTS.format(split)
     coco, persons = _index(archive, member, "keypoints")
     faults = [_fault(person) for person in persons]
     usable = [person for person, fault in zip(persons, faults, strict=True) if fault is None]
-    left_out.update(filter(None, faults))
     poses = [p for p in usable if sum(v > 0 for v in p["keypoints"][2::3]) >= MIN_VISIBLE]
     if not poses:
         raise InputError(
@@ -206,10 +190,13 @@ def _select(archive: Archive, split: str, left_out: Counter) -> Selection:
         )
     images = [p["image_id"] for p in poses]
     single = np.array([len(coco.imgToAnns[image]) == 1 for image in images])
-    caption_images, captions = _captions(archive, split, left_out)
+    caption_images, captions = _captions(archive, split, found["left_out"])
     first, last = (np.searchsorted(caption_images, images, side) for side in ("left", "right"))
-    left_out[NO_CAPTION] += int((single & (first == last)).sum())
     pairs = np.flatnonzero(single & (first < last))
+    found["left_out"].update(filter(None, faults))
+    found["left_out"][NO_CAPTION] += int((single & (first == last)).sum())
+    kinds = {"persons": persons, "poses": poses, "pairs": pairs, "captions": captions}
+    found["counts"][split] = {kind: len(those) for kind, those in kinds.items()}
     arrays = {
         "keypoints": np.array([p["keypoints"] for p in poses], np.float32).reshape(-1, 17, 3),
         "boxes": np.array([p["bbox"] for p in poses], np.float32),
@@ -220,8 +207,14 @@ def _select(archive: Archive, split: str, left_out: Counter) -> Selection:
         "pair_first": first[pairs],
         "pair_count": (last - first)[pairs],
         "caption_images": caption_images,
+        "captions": joined(captions),
     }
-    return Selection(len(persons), _activities(archive, split, images), captions, arrays)
+    return arrays, captions
+
+
+def joined(captions: list[str]) -> np.ndarray:
+    """Captions as a tensor of the cache: bytes of utf-8, between them newlines."""
+    return np.frombuffer("\n".join(captions).encode(), np.uint8)
 
 
 def _size(image: dict[str, Any]) -> tuple[int, int]:

@@ -22,34 +22,23 @@ PLAIN = {  # what requests' errors mean, by what is in them
 
 
 def fetch_annotations() -> Path:
-    """COCO's annotations archive (253 MB) in data/coco, fetched where it is not there yet;
-    InputError as ``fetch``."""
+    """COCO's annotations archive (253 MB) in data/coco, fetched where it is not there yet."""
     target = paths.COCO / "annotations_trainval2017.zip"
     return fetch(ANNOTATIONS_URL, target, ANNOTATIONS_CHECKSUM)
 
 
 def fetch(
-    url: str,
-    target: Path,
-    checksum: str,
-    attempts: int = 3,
-    timeout: float = 30.0,
-    pause: float = 2.0,
+    url: str, target: Path, checksum: str, attempts: int = 3, timeout: float = 30, pause: float = 2
 ) -> Path:
-    """Downloads ``url`` to ``target``, which is returned; does nothing where the right file is
-    there.
+    """Downloads ``url`` to ``target``, unless the right file is there, and returns that.
 
     What has come is kept in ``target`` + ".part", where the next attempt, or the next call after
-    an interruption, goes on (an HTTP range request). ``target`` appears only when it is whole.
-
-    Args:
-        checksum: "sha256:..." or "md5:...", hexadecimal.
-        attempts: tries in a row that bring nothing before giving up.
-        timeout: seconds without a byte before a try is given up.
-        pause: seconds before the second try; doubled for each further one.
-    Raises:
-        InputError: the server cannot be reached or refuses, or the file is not the one that the
-            checksum names (a wrong download is removed, a wrong ``target`` is left alone).
+    an interruption, goes on (an HTTP range request). ``target`` appears only when it is whole, of
+    ``checksum`` "sha256:..." or "md5:...", hexadecimal. A try is given up after ``timeout`` seconds
+    without a byte, the whole after ``attempts`` in a row that bring nothing; between them are
+    ``pause`` seconds, doubled each time. InputError where the server cannot be reached or refuses,
+    or the file is not the one that the checksum names: a wrong download is removed, a wrong
+    ``target`` is left alone.
     """
     import requests
     from tqdm import tqdm

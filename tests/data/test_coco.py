@@ -20,13 +20,17 @@ TRAIN, TRAIN_CAPTIONS = "person_keypoints_train2017", "captions_train2017"
 
 
 def read(path):
-    """As ``coco.read`` does, with the arrays of a split as attributes."""
-    splits, left_out, missing = coco.read(path)
-    return (
-        {name: SimpleNamespace(**vars(own), **own.arrays) for name, own in splits.items()},
-        left_out,
-        missing,
-    )
+    """What ``coco.read`` gives, split by split, with activities by name; what is left out, and
+    which files are missing."""
+    arrays, captions, found = coco.read(path)
+    splits = {}
+    for name in coco.SPLITS:
+        own = {key.removeprefix(f"{name}."): a for key, a in arrays.items() if key.startswith(name)}
+        assert bytes(own["captions"]).decode() == "\n".join(captions[name])
+        own["captions"], own["persons"] = captions[name], found["counts"][name]["persons"]
+        own["activities"] = [(*found["activities"], None)[i] for i in own["activity"]]
+        splits[name] = SimpleNamespace(**own)
+    return splits, found["left_out"], found["missing"]
 
 
 def test_eligible_poses_and_pairs(tiny_coco, tmp_path, capfd):

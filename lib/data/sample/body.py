@@ -45,18 +45,15 @@ def rotation(axis: str, degrees: np.ndarray) -> np.ndarray:
     i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
     matrix = np.tile(np.eye(3), (len(angle), 1, 1))
     matrix[:, i, i] = matrix[:, j, j] = np.cos(angle)
-    matrix[:, j, i] = np.sin(angle)
-    matrix[:, i, j] = -matrix[:, j, i]
+    matrix[:, j, i], matrix[:, i, j] = np.sin(angle), -np.sin(angle)
     return matrix
 
 
 def draw_bones(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
     """Lengths (n,) of every bone, left and right alike, body heights."""
     draw = np.clip(rng.standard_normal((len(BONES), n)), -2, 2)
-    return {
-        name: length * (1 + BONE_SPREAD * part)
-        for (name, length), part in zip(BONES.items(), draw, strict=True)
-    }
+    pairs = zip(BONES.items(), draw, strict=True)
+    return {name: length * (1 + BONE_SPREAD * part) for (name, length), part in pairs}
 
 
 def skeleton(angles: np.ndarray, bones: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +62,6 @@ def skeleton(angles: np.ndarray, bones: dict) -> tuple[np.ndarray, np.ndarray]:
     From ``angles`` (N, 24), degrees in the order of ``activities.pose``, and a length (N,) for each
     of BONES: POINTS (N, 24, 3) and the rotation of the head (N, 3, 3), both in the body's frame.
     """
-    at = {}
 
     def step(frame, direction, length):
         """(N, 3): ``direction`` (3,) or (N, 3) of ``frame``, as long as ``length`` (N,)."""
@@ -78,8 +74,7 @@ def skeleton(angles: np.ndarray, bones: dict) -> tuple[np.ndarray, np.ndarray]:
     head = trunk @ rotation("y", face[2]) @ rotation("x", face[0]) @ rotation("z", -face[1])
     chest = step(trunk, (0, 1, 0), bones["trunk"])
     neck = chest + step(trunk, (0, 1, 0.2), bones["neck"])
-    for name, place in HEAD.items():
-        at[name] = neck + step(head, place, bones["head"])
+    at = {name: neck + step(head, place, bones["head"]) for name, place in HEAD.items()}
 
     limbs = angles[:, 8:].reshape(-1, 4, 4).transpose(1, 2, 0)  # (4 limbs, 4 angles, N)
     names = ((side, limb) for limb in ("arm", "leg") for side in ("left", "right"))
@@ -126,8 +121,7 @@ def photograph(
 
     looks = np.stack([np.sin(LOOKS), np.zeros(5), np.cos(LOOKS)], axis=1)  # (5, 3)
     towards = (view @ head)[:, 2] @ looks.T  # (N, 5): 1 facing the camera, -1 turned away
-    away = np.zeros((len(points), 17), dtype=bool)
-    away[:, :5] = towards < TURNED_AWAY
+    away = np.pad(towards < TURNED_AWAY, ((0, 0), (0, 12)))  # (N, 17)
 
     shoulders, hips = (points[:, [i, i + 1]].mean(axis=1) for i in (5, 11))  # left, right
     thighs = [(points[:, i], points[:, i + 2], 0.045) for i in (11, 12)]  # hip to knee

@@ -33,8 +33,7 @@ def draw_angles(rng: np.random.Generator, activity: str, n: int) -> tuple[np.nda
     joint angles in degrees, (n,) the number of the motion."""
     motions = TABLE[activity].motions
     which, phase = rng.integers(len(motions), size=n), rng.random(n)
-    noise = np.clip(rng.standard_normal((n, len(activities.SPREAD))), -2, 2)
-    angles = noise * activities.SPREAD
+    angles = activities.SPREAD * np.clip(rng.standard_normal((n, len(activities.SPREAD))), -2, 2)
     for number, motion in enumerate(motions):
         rows = np.flatnonzero(which == number)
         keys = np.array([*motion, motion[-1]], dtype=float)  # a last one for a phase of 1
@@ -124,8 +123,7 @@ def place_people(rng, people: dict, slots: np.ndarray, sizes: np.ndarray) -> tup
     blocked = np.linalg.norm(keypoints - around[:, None], axis=2) < radius[:, None]
     labelled = np.where(rng.random((n, 17)) < 0.4, 1, 0)
     visibility = np.where(blocked, np.minimum(visibility, labelled), visibility)
-    missing = np.where(tiny, 0.7, UNLABELLED)
-    visibility[rng.random((n, 17)) < missing[:, None]] = 0
+    visibility[rng.random((n, 17)) < np.where(tiny, 0.7, UNLABELLED)[:, None]] = 0
     keypoints = np.concatenate([keypoints, visibility[..., None]], axis=2)
     keypoints *= visibility[..., None] > 0
     return keypoints.astype(int), np.concatenate([start, stop - start], axis=1).round(2)
