@@ -190,7 +190,7 @@ def questionnaire_score(
 @app.command()
 def compact(out: Path = Argument(help="The file to write."), data: Data = "sample") -> None:
     """Write a smaller copy of prepared data, for a machine that only trains."""
-    from lib.data.compact import compact as write
+    from lib.data.cache import compact as write
 
     print(f"{out}: {write(data, out) / 1e6:.1f} MB")
 

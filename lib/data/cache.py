@@ -5,10 +5,11 @@ splits: never heatmaps, which are rendered in batches. Loading it needs torch, n
 safetensors only, so that it is all a machine that trains has to be given.
 """
 
+import contextlib
 import hashlib
 import json
-import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,12 +23,10 @@ from safetensors import SafetensorError, safe_open
 from lib import paths
 from lib.data import captions as text
 from lib.data import coco
-from lib.data.coco import SPLITS
 from lib.data.heatmaps import fit_to_heatmap
 from lib.errors import InputError
 
 FORMAT = 1  # of the cache; a cache of another format is prepared again
-SAMPLE_IMAGES = (6000, 600)  # train and val images of the sample data
 GENERATOR = ("sample/people.py", "sample/activities.py", "sample/body.py", "skeleton.py")  # here
 HOW = "run notebooks/01_data_preparation.ipynb or `python -m lib prepare`"
 
@@ -119,54 +118,38 @@ def cache_path(name: str | Path) -> Path:
 
 
 def load(name: str | Path = "sample") -> Dataset:
-    """Loads a cache, and fits its poses to the heatmap (thesis 3.2).
-
-    Args:
-        name: "sample", "coco" or the path of a cache.
-    Raises:
-        InputError: there is no such cache, or it is damaged or of another format.
-    """
-    path = cache_path(name)
-    meta = _metadata(path)
-    if meta is None:
-        raise InputError(f"There are no prepared data at {paths.shown(path)}: {HOW} first.")
-    if meta.get("format") != FORMAT:
-        raise InputError(f"{paths.shown(path)} is of another version of the project: {HOW}.")
-    with safe_open(path, framework="numpy") as file:
-        whole = not meta.get("compact", False)
-        train, val = (_load_split(file, split, whole) for split in SPLITS)
+    """Loads a cache ("sample", "coco" or a path), and fits its poses to the heatmap (thesis 3.2).
+    InputError where none is there, or it is damaged or of another format."""
+    meta = _metadata(cache_path(name))
+    with safe_open(cache_path(name), framework="numpy") as file:
+        train, val = (_load_split(file, split, "compact" not in meta) for split in coco.SPLITS)
     return Dataset(str(name), meta["source"], train, val, meta["poses_id"], meta["pairs_id"], meta)
 
 
 def _load_split(file, split: str, whole: bool) -> Split:
-    def array(key: str) -> np.ndarray:
-        return file.get_tensor(f"{split}.{key}")
-
-    plain = ("keypoints", "boxes", "person_ids", "image_ids", "image_sizes", "activity")
-    arrays = {key: array(key) for key in (*plain, "caption_images")}
-    arrays["keypoints"] = arrays["keypoints"].astype(np.float32)
-    pairs = {key: torch.from_numpy(array(key)) for key in ("pair_pose", "pair_first", "pair_count")}
-    return Split(
-        poses=torch.from_numpy(fit_to_heatmap(arrays["keypoints"], arrays["boxes"])),
-        vectors=torch.from_numpy(array("vectors").astype(np.float32)),
-        text=array("captions").tobytes(),
-        whole=whole,
-        **arrays,
-        **pairs,
-    )
+    names = [key for key in file.keys() if key.startswith(f"{split}.")]
+    own = {key.removeprefix(f"{split}."): file.get_tensor(key) for key in names}
+    own |= {key: own[key].astype(np.float32) for key in ("keypoints", "vectors")}
+    poses = torch.from_numpy(fit_to_heatmap(own["keypoints"], own["boxes"]))
+    for key in ("pair_pose", "pair_first", "pair_count", "vectors"):
+        own[key] = torch.from_numpy(own[key])
+    return Split(poses=poses, text=own.pop("captions").tobytes(), whole=whole, **own)
 
 
-def _metadata(path: Path) -> dict[str, Any] | None:
-    """The decoded metadata of a cache; None where there is no file."""
+def _metadata(path: Path) -> dict[str, Any]:
+    """The decoded metadata of a cache; InputError as ``load``."""
     if not path.is_file():
-        return None
+        raise InputError(f"There are no prepared data at {paths.shown(path)}: {HOW} first.")
     try:
         with safe_open(path, framework="numpy") as file:
-            return {key: json.loads(value) for key, value in file.metadata().items()}
+            meta = {key: json.loads(value) for key, value in file.metadata().items()}
     except (SafetensorError, OSError, ValueError, AttributeError) as error:
         raise InputError(
             f"{paths.shown(path)} is not a whole cache ({error}): {HOW}, or give another cache."
         ) from error
+    if meta.get("format") != FORMAT:
+        raise InputError(f"{paths.shown(path)} is of another version of the project: {HOW}.")
+    return meta
 
 
 def prepare(
@@ -175,7 +158,7 @@ def prepare(
     encoder: Path | None = None,
     encoder_epochs: int = text.EPOCHS,
     seed: int = 0,
-    sample_images: tuple[int, int] = SAMPLE_IMAGES,
+    sample_images: tuple[int, int] = (6000, 600),
     say: Callable[[str], None] = lambda message: None,
 ) -> dict[str, Any]:
     """Makes the cache from COCO's files, or from the sample data, which it writes if need be.
@@ -186,21 +169,18 @@ def prepare(
     Args:
         source: COCO's zip, or a folder with annotations/; None for the sample data.
         cache: the file to write; None for data/cache/sample.safetensors or coco.safetensors.
-        encoder: a pretrained fastText ``.bin``; None trains one on the training captions.
-        encoder_epochs: passes over the captions, of an encoder trained here.
+        encoder: a pretrained fastText ``.bin``; None trains one on the training captions, in
+            ``encoder_epochs`` passes.
         seed: of the sample data and of the encoder's training.
         sample_images: train and val images of the sample data.
         say: is told each step, in a line.
     Returns:
-        The summary, which JSON can hold: source, train_poses, val_poses, train_pairs, val_pairs,
-        train_captions, val_captions, left_out {reason: count}, missing [caption files], encoder
-        (its kind), cache (its path).
+        The JSON object that ``python -m lib prepare`` prints.
     Raises:
-        InputError: files that are missing, damaged or of another layout; no eligible pose; an
-            encoder that is missing or unfit.
+        InputError: as ``lib.data.coco.read``; an encoder that is missing or unfit.
     """
     if source is None:
-        write_sample(seed, sample_images, say)
+        _write_sample(seed, sample_images, say)
     folder = paths.SAMPLE if source is None else Path(source).expanduser()
     name = "sample" if folder.resolve() == paths.SAMPLE.resolve() else "coco"
     path = cache_path(name) if cache is None else Path(cache).expanduser()
@@ -208,43 +188,26 @@ def prepare(
         path = path / f"{name}.safetensors"
 
     settings = text.settings(encoder, encoder_epochs, seed)
-    with coco.Archive(folder) as archive:
-        hashes = archive.hashes()
-    request = {"format": FORMAT, "source": name, "hashes": hashes, "settings": settings}
-    try:
+    hashes = coco.Archive(folder).hashes()
+    made_with = {"format": FORMAT, "source": name, "hashes": hashes, "settings": settings}
+    with contextlib.suppress(InputError):  # there is none, or none that can be used
         earlier = _metadata(path)
-    except InputError:  # damaged: it is made again
-        earlier = None
-    if earlier is not None and all(earlier.get(key) == value for key, value in request.items()):
-        say(f"{paths.shown(path)} is up to date.")
-        return _summary(path, earlier)
+        if made_with.items() <= earlier.items():
+            say(f"{paths.shown(path)} is up to date.")
+            return _summary(path, earlier)
 
     say(f"Reading {paths.shown(folder)}.")
-    splits, left_out, missing = coco.read(folder)
-    model, described = _encoder(name, encoder, settings, splits["train"].captions, say)
-    activities = sorted({a for s in splits.values() for a in s.activities if a is not None})
-    arrays: dict[str, np.ndarray] = {}
-    counts = {}
-    for split, chosen in splits.items():
-        say(f"Encoding the {len(chosen.captions):,} captions of {split}.")
-        arrays |= {f"{split}.{k}": v for k, v in _arrays(chosen, activities, model).items()}
-        counts[split] = {
-            "persons": chosen.persons,
-            "poses": len(chosen.keypoints),
-            "pairs": len(chosen.pair_pose),
-            "captions": len(chosen.captions),
-        }
+    arrays, captions, found = coco.read(folder)
+    model, described = _encoder(name, encoder, settings, captions["train"], say)
+    for split, texts in captions.items():
+        say(f"Encoding the {len(texts):,} captions of {split}.")
+        vectors = text.encode(model, texts if model is not None else [])
+        arrays[f"{split}.vectors"] = vectors.astype(np.float16)
     poses_id = _fingerprint(arrays, ("keypoints", "boxes"))
-    texts = ("pair_pose", "pair_first", "pair_count", "captions")
-    meta = request | {
-        "counts": counts,
-        "left_out": left_out,
-        "missing": missing,
-        "encoder": described,
-        "activities": activities,
-        "poses_id": poses_id,
-        "pairs_id": _fingerprint(arrays, texts, poses_id, json.dumps(settings, sort_keys=True)),
-    }
+    pairs = ("pair_pose", "pair_first", "pair_count", "captions")
+    pairs_id = _fingerprint(arrays, pairs, poses_id, json.dumps(settings, sort_keys=True))
+    ids = {"poses_id": poses_id, "pairs_id": pairs_id}
+    meta = made_with | found | ids | {"encoder": described}
     save(path, arrays, meta)
     say(f"Wrote {paths.shown(path)}.")
     return _summary(path, meta)
@@ -255,42 +218,21 @@ def _encoder(name: str, given: Path | None, settings: dict[str, Any], captions: 
     if given is not None:
         say(f"Loading the text encoder {settings['file']}.")
         path = Path(given).expanduser().resolve()
-        model, where = text.load_encoder(path), {"path": str(path)}
+        described = settings | {"path": str(path)}
     elif captions:
         say(f"Training a text encoder on {len(captions):,} captions.")
         path = text.trained_path(name, settings, captions)
-        model = text.trained_encoder(captions, path, settings["epochs"], settings["seed"])
-        where = {"file": path.name}
+        described = settings | {"file": path.name}
     else:
         return None, {"kind": "none", "words": 0}
-    return model, settings | where | {"words": text.words(path)}
-
-
-def _arrays(chosen: coco.Selection, activities: list[str], model) -> dict[str, np.ndarray]:
-    """The tensors of a split as the cache holds them."""
-    index = {activity: i for i, activity in enumerate(activities)} | {None: -1}
-    captions = chosen.captions if model is not None else []
-    vectors = text.encode(model, captions) if captions else np.zeros((0, text.DIMENSION))
-    return {
-        "keypoints": chosen.keypoints,
-        "boxes": chosen.boxes,
-        "person_ids": chosen.person_ids,
-        "image_ids": chosen.image_ids,
-        "image_sizes": chosen.image_sizes,
-        "activity": np.array([index[a] for a in chosen.activities], np.int16),
-        "pair_pose": chosen.pair_pose,
-        "pair_first": chosen.pair_first,
-        "pair_count": chosen.pair_count,
-        "caption_images": chosen.caption_images,
-        "captions": np.frombuffer("\n".join(chosen.captions).encode(), np.uint8),
-        "vectors": vectors.astype(np.float16),
-    }
+    model = text.encoder_for({"source": name, "encoder": described}, captions)
+    return model, described | {"words": text.words(path)}
 
 
 def _fingerprint(arrays: dict[str, np.ndarray], keys: tuple[str, ...], *more: str) -> str:
     """Of the named arrays of both splits; 16 hexadecimal digits."""
     digest = hashlib.sha256("\n".join(more).encode())
-    for split in SPLITS:
+    for split in coco.SPLITS:
         for key in keys:
             array = arrays[f"{split}.{key}"]
             digest.update(f"{split}.{key} {array.dtype} {array.shape}\n".encode())
@@ -299,7 +241,7 @@ def _fingerprint(arrays: dict[str, np.ndarray], keys: tuple[str, ...], *more: st
 
 
 def save(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-    """Writes a cache, whole or not at all."""
+    """Writes a cache, whole or not at all; InputError where that is not possible."""
     from safetensors.numpy import save_file
 
     try:
@@ -317,7 +259,7 @@ def _summary(path: Path, meta: dict[str, Any]) -> dict[str, Any]:
     kinds = ("poses", "pairs", "captions")
     return {
         "source": meta["source"],
-        **{f"{split}_{kind}": meta["counts"][split][kind] for kind in kinds for split in SPLITS},
+        **{f"{s}_{kind}": meta["counts"][s][kind] for kind in kinds for s in coco.SPLITS},
         "left_out": meta["left_out"],
         "missing": meta["missing"],
         "encoder": meta["encoder"]["kind"],
@@ -325,51 +267,60 @@ def _summary(path: Path, meta: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_sample(
-    seed: int = 0,
-    images: tuple[int, int] = SAMPLE_IMAGES,
-    say: Callable[[str], None] = lambda message: None,
-) -> Path:
+def _write_sample(seed: int, images: tuple[int, int], say: Callable[[str], None]) -> None:
     """Writes the sample data to data/sample where they are not there, whole and the same.
 
     data/sample/sample.json keeps what they were made with and their hashes; the files are written
-    again where the seed, the counts or the generator's code are others, or a file was changed.
-
-    Args:
-        seed: of the generator.
-        images: number of train and of val images.
-        say: is told when they are written.
-    Returns:
-        The folder.
+    again where the seed, the counts of train and val images or the generator's code are others, or
+    a file was changed.
     """
     from lib.data.sample import people
 
     folder = paths.SAMPLE
-    made_with = {"seed": seed, "images": list(images), "generator": _generator()}
-    note = folder / "sample.json"
-    try:
-        known = json.loads(note.read_text())
-        with coco.Archive(folder) as archive:
-            if known == made_with | {"hashes": archive.hashes()}:
-                return folder
-    except (OSError, ValueError, InputError):
-        pass  # not there, or not whole
-    say(f"Writing the sample data to {paths.shown(folder)}.")
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
-        people.write(part, seed=seed, train_images=images[0], val_images=images[1])
-        with coco.Archive(part) as archive:
-            made_with["hashes"] = archive.hashes()
-        (part / "sample.json").write_text(json.dumps(made_with, indent=1) + "\n")
-        shutil.rmtree(folder, ignore_errors=True)
-        part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return folder
-
-
-def _generator() -> str:
-    """A hash of the code that makes the sample data."""
     code = b"".join((Path(__file__).parent / name).read_bytes() for name in GENERATOR)
-    return hashlib.sha256(code).hexdigest()[:16]
+    generator = hashlib.sha256(code).hexdigest()[:16]
+    made_with = {"seed": seed, "images": list(images), "generator": generator}
+    with contextlib.suppress(OSError, ValueError, InputError):  # not there, or not whole
+        known = json.loads((folder / "sample.json").read_text())
+        if known == made_with | {"hashes": coco.Archive(folder).hashes()}:
+            return
+    say(f"Writing the sample data to {paths.shown(folder)}.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".sample.", dir=folder.parent) as place:
+        new = Path(place) / folder.name
+        people.write(new, seed, *images)
+        made_with["hashes"] = coco.Archive(new).hashes()
+        (new / "sample.json").write_text(json.dumps(made_with, indent=1) + "\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        new.replace(folder)
+
+
+def compact(data: str | Path, out: Path) -> int:
+    """Writes a smaller copy of prepared data, for a machine that only trains, and returns its size
+    in bytes. InputError as ``load`` and ``save``.
+
+    Keypoints become 16-bit numbers where that loses nothing (COCO's are whole pixels), and
+    captions of other images than the pairs' are left out, so that a run must draw its mismatching
+    captions from those of the pairs (``caption_pool``). Fingerprints stay: a run has the same
+    identity with either cache.
+    """
+    dataset = load(data)
+    with safe_open(cache_path(data), framework="numpy") as file:
+        arrays = {key: file.get_tensor(key) for key in file.keys()}
+    for name, split in zip(coco.SPLITS, (dataset.train, dataset.val), strict=True):
+        rows = split.pair_rows.numpy()
+        arrays |= {
+            f"{name}.keypoints": _short(split.keypoints),
+            f"{name}.pair_first": (split.pair_count.cumsum(0) - split.pair_count).numpy(),
+            f"{name}.caption_images": split.caption_images[rows],
+            f"{name}.captions": coco.joined([split.captions[row] for row in rows]),
+            f"{name}.vectors": arrays[f"{name}.vectors"][rows],
+        }
+    save(out, arrays, dataset.meta | {"compact": True})
+    return out.stat().st_size
+
+
+def _short(values: np.ndarray) -> np.ndarray:
+    """Whole numbers as int16, where they are whole and small enough; otherwise as they are."""
+    short = values.astype(np.int16)
+    return short if np.array_equal(short, values) else values

@@ -8,7 +8,6 @@ here it is as fastText gives it.
 import hashlib
 import json
 import os
-import struct
 import subprocess
 import sys
 import tempfile
@@ -24,18 +23,17 @@ from lib.errors import InputError
 
 DIMENSION = 300  # of a caption's vector, as in the thesis's pretrained model
 EPOCHS = 5
+MAGIC = 793712314  # with which fastText's files begin
 
 # Twice fastText's learning rate: it reaches in 5 epochs what the default reaches in 10. A tenth of
 # the vectors must hold all frequent words (see train_encoder), so there are many buckets.
 SETTINGS = {
-    "model": "skipgram",
-    "dim": DIMENSION,
-    "minn": 3,
-    "maxn": 6,
-    "minCount": 1,
-    "bucket": 200_000,
-    "lr": 0.1,
-}
+    "model": "skipgram", "dim": DIMENSION, "minn": 3, "maxn": 6, "minCount": 1,
+    "bucket": 200_000, "lr": 0.1,
+}  # fmt: skip
+TRAINING = """import fasttext, json, sys
+corpus, model, options = sys.argv[1:]
+fasttext.train_unsupervised(corpus, **json.loads(options)).save_model(model)"""
 
 
 def clean(caption: str) -> str:
@@ -48,17 +46,9 @@ def clean(caption: str) -> str:
 
 
 def settings(encoder: Path | None = None, epochs: int = EPOCHS, seed: int = 0) -> dict[str, Any]:
-    """What determines an encoder, besides the captions it is trained on.
-
-    Args:
-        encoder: a pretrained ``.bin``; None for one trained here.
-        epochs: passes over the captions, of one trained here.
-        seed: of their order.
-    Returns:
-        {"kind": "fasttext trained" or "pretrained", ...}; JSON can hold it.
-    Raises:
-        InputError: there is no file at ``encoder``.
-    """
+    """What determines an encoder, besides the captions it is trained on: {"kind": "fasttext
+    trained" or "pretrained", ...}, which JSON can hold. InputError where the file of a pretrained
+    one, ``encoder``, is not there."""
     if encoder is None:
         return {"kind": "fasttext trained", **SETTINGS, "epochs": epochs, "seed": seed}
     encoder = Path(encoder).expanduser()
@@ -68,40 +58,30 @@ def settings(encoder: Path | None = None, epochs: int = EPOCHS, seed: int = 0) -
             f"{DIMENSION} dimensions there, or leave it out and one is trained here."
         )
     # Such files have several GB. Their ends (vocabulary, last weights) and size tell them apart.
+    size = encoder.stat().st_size
     with open(encoder, "rb") as file:
         digest = hashlib.sha256(file.read(1 << 20))
-        size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - (1 << 20)))
         digest.update(file.read())
-    return {
-        "kind": "pretrained",
-        "file": encoder.name,
-        "bytes": size,
-        "sha256_of_ends": digest.hexdigest(),
-    }
+    own = {"kind": "pretrained", "file": encoder.name, "bytes": size}
+    return own | {"sha256_of_ends": digest.hexdigest()}
 
 
 def train_encoder(captions: Sequence[str], path: Path, epochs: int = EPOCHS, seed: int = 0):
-    """Trains a skip-gram model on ``captions`` and keeps it at ``path`` (a ``.bin``).
+    """Trains a skip-gram model on ``captions`` in ``epochs`` passes, keeps it at ``path`` (a
+    ``.bin``, which appears only when it is whole), and returns it.
+
+    ``seed`` is of the order of the captions: fastText's own cannot be set for skip-gram.
 
     With one thread, as several race for the weights and no two runs would be the same. Then
     fastText draws only the first tenth of its vectors (words by frequency, then n-grams) and
     leaves the rest as it finds the memory (its issue 1061). Zeros do no harm there, left-overs
-    do: so the training has a process of its own, in which large arrays are fresh pages.
-
-    Args:
-        captions: texts; they are cleaned here.
-        path: where the model is kept; the file appears only when it is whole.
-        epochs: passes over the captions.
-        seed: of the order of the captions. fastText's own seed cannot be set for skip-gram.
-    Returns:
-        the fastText model, of 300 dimensions.
-    Raises:
-        InputError: there is not a word in ``captions``, or ``epochs`` is below 1.
+    do: so the training has a process of its own, in which large arrays are fresh pages. InputError
+    where there is not a word in ``captions``, or ``epochs`` is below 1.
     """
     if epochs < 1:
         raise InputError(f"The text encoder cannot be trained for {epochs} epochs: give 1 or more.")
-    texts = [text for text in map(clean, captions) if text]
+    texts = [*filter(None, map(clean, captions))]
     if not texts:
         raise InputError("There is no caption to train a text encoder on: give captions.")
     order = np.random.default_rng(seed).permutation(len(texts))
@@ -118,29 +98,12 @@ def train_encoder(captions: Sequence[str], path: Path, epochs: int = EPOCHS, see
     return load_encoder(path)
 
 
-TRAINING = """
-import json, sys
-import fasttext
-corpus, model, options = sys.argv[1:]
-fasttext.train_unsupervised(corpus, **json.loads(options)).save_model(model)
-"""
-
-
 def load_encoder(path: Path):
-    """The fastText model in a ``.bin`` file. Several GB of memory for a pretrained one.
-
-    Raises:
-        InputError: there is no such file, or no whole fastText model of 300 dimensions is in it.
-    """
+    """The fastText model in a ``.bin`` file, of several GB of memory for a pretrained one;
+    InputError as ``words``."""
     import fasttext
 
-    path = Path(path).expanduser()
-    dimension, _ = _header(path)
-    if dimension != DIMENSION:
-        raise InputError(
-            f"{paths.shown(path)} has vectors of {dimension} numbers: give a fastText model of "
-            f"{DIMENSION} dimensions."
-        )
+    words(path)
     try:
         return fasttext.load_model(str(path))
     except (ValueError, RuntimeError, MemoryError) as error:
@@ -151,12 +114,8 @@ def load_encoder(path: Path):
 
 
 def words(path: Path) -> int:
-    """The number of words a ``.bin`` file knows; InputError as ``load_encoder``."""
-    return _header(path)[1]
-
-
-def _header(path: Path) -> tuple[int, int]:
-    """Dimension and number of words of a fastText model, which is checked to be whole.
+    """The number of words that a fastText model knows; InputError if there is no such file, or no
+    whole model of 300 dimensions is in it.
 
     fastText loads a file that was cut off without a word, and takes what is missing as it finds
     the memory. The file ends with the output matrix: its rows and columns (two 64-bit numbers),
@@ -166,18 +125,18 @@ def _header(path: Path) -> tuple[int, int]:
         raise InputError(
             f"There is no text encoder {paths.shown(path)}: put a fastText .bin there."
         )
-    with open(path, "rb") as file:
-        head = file.read(76)
-        magic, dimension, kind, count, labels = 0, 0, 0, 0, 0
-        if len(head) == 76:
-            magic, dimension, kind = (struct.unpack_from("<i", head, at)[0] for at in (0, 8, 36))
-            count, labels = struct.unpack_from("<ii", head, 68)
+    head = np.fromfile(path, "<i4", 19).tolist()
+    if len(head) == 19 and head[0] == MAGIC:
+        dimension, kind, count, labels = (head[place] for place in (2, 9, 17, 18))
         rows = labels if kind == 3 else count  # 3: a supervised model
-        end = file.seek(0, os.SEEK_END) - 4 * rows * dimension - 16
-        if magic == 793712314 and end > 0:
-            file.seek(end)
-            if struct.unpack("<qq", file.read(16)) == (rows, dimension):
-                return dimension, count
+        end = path.stat().st_size - 4 * rows * dimension - 16
+        if end > 0 and np.fromfile(path, "<i8", 2, offset=end).tolist() == [rows, dimension]:
+            if dimension == DIMENSION:
+                return count
+            raise InputError(
+                f"{paths.shown(path)} has vectors of {dimension} numbers: give a fastText model of "
+                f"{DIMENSION} dimensions."
+            )
     raise InputError(
         f"{paths.shown(path)} is not a whole fastText model: give a .bin file (not .vec) that was "
         "not cut off."
@@ -186,10 +145,8 @@ def _header(path: Path) -> tuple[int, int]:
 
 def encode(model, captions: Sequence[str]) -> np.ndarray:
     """The vectors of captions, (C, 300) float32, not yet times 30. No words give zeros."""
-    vectors = np.zeros((len(captions), DIMENSION), np.float32)
-    for row, caption in zip(vectors, captions, strict=True):
-        row[:] = model.get_sentence_vector(clean(caption))
-    return vectors
+    vectors = (model.get_sentence_vector(clean(caption)) for caption in captions)
+    return np.fromiter(vectors, np.dtype((np.float32, DIMENSION)), len(captions))
 
 
 def trained_path(source: str, encoder: dict[str, Any], captions: Sequence[str]) -> Path:
@@ -199,25 +156,12 @@ def trained_path(source: str, encoder: dict[str, Any], captions: Sequence[str]) 
     return paths.ENCODERS / f"{source}-{digest.hexdigest()[:12]}.bin"
 
 
-def trained_encoder(captions: Sequence[str], path: Path, epochs: int, seed: int):
-    """The encoder kept at ``path``; trained, as ``train_encoder`` does, where none is there."""
-    try:
-        return load_encoder(path)
-    except InputError:  # none, or one that was cut off
-        return train_encoder(captions, path, epochs, seed)
+def encoder_for(meta: dict[str, Any], captions: Sequence[str] = ()):
+    """The fastText model that encodes the captions of a cache of this metadata, and made-up ones.
 
-
-def encoder_for(meta: dict[str, Any], captions: Sequence[str] | None = None):
-    """The model that encoded a cache's captions, so that made-up captions can be encoded too.
-
-    Args:
-        meta: the cache's metadata, ``lib.data.cache.load(name).meta``.
-        captions: the cache's training captions, to train a lost model again; deterministic.
-    Returns:
-        the fastText model.
-    Raises:
-        InputError: the model's file is gone and cannot be made again, or is another one; or the
-            cache has no encoder, having no training captions.
+    One that was trained on ``captions``, the cache's for training, is trained where it is not there
+    (yet, or any more), always the same. InputError where its file is gone and cannot be made again,
+    or is another one, or where a cache has none, as it has no training captions.
     """
     encoder = meta["encoder"]
     if encoder["kind"] == "none":
@@ -227,14 +171,15 @@ def encoder_for(meta: dict[str, Any], captions: Sequence[str] | None = None):
         )
     path = paths.ENCODERS / encoder["file"]
     if encoder["kind"] == "fasttext trained":
-        if captions:
-            return trained_encoder(captions, path, encoder["epochs"], encoder["seed"])
-        if path.is_file():
+        try:
             return load_encoder(path)
-        raise InputError(
-            f"The text encoder {paths.shown(path)} is gone: run "
-            "notebooks/01_data_preparation.ipynb or `python -m lib prepare` again."
-        )
+        except InputError as error:  # none, or one that was cut off
+            if captions:
+                return train_encoder(captions, path, encoder["epochs"], encoder["seed"])
+            raise InputError(
+                f"The text encoder {paths.shown(path)} is gone: run "
+                "notebooks/01_data_preparation.ipynb or `python -m lib prepare` again."
+            ) from error
     for place in (path, Path(encoder["path"])):
         if place.is_file() and settings(place)["sha256_of_ends"] == encoder["sha256_of_ends"]:
             return load_encoder(place)
@@ -258,15 +203,9 @@ def distance_test(
 ) -> Distances:
     """Compares captions of one image with captions of two images (thesis 4.2, Figure 10).
 
-    Each repeat draws an image and two of its captions, then two images and a caption of each.
-
-    Args:
-        vectors: (C, 300) captions' vectors.
-        images: (C,) the image of each caption, in any order.
-        repeats: number of draws.
-        seed: of the draws.
-    Raises:
-        InputError: fewer than two images, or no image with two captions.
+    Each repeat draws an image and two of its captions, then two images and a caption of each, from
+    captions' ``vectors`` (C, 300) and the image of each (C,), in any order. InputError for fewer
+    than two images, or none with two captions.
     """
     vectors, images = np.asarray(vectors, np.float32), np.asarray(images)
     order = np.argsort(images, kind="stable")  # brings the captions of an image together

@@ -12,13 +12,12 @@ import json
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from lib import paths
 from lib.data.captions import clean
 from lib.data.skeleton import MIN_VISIBLE
 from lib.errors import InputError
@@ -38,90 +37,42 @@ NO_TEXT = "caption without text"
 REASONS = (NOT_51_NUMBERS, NOT_A_NUMBER, NO_AREA, NO_CAPTION, NO_TEXT)
 
 
-@dataclass
-class Selection:
-    """What the thesis uses of one split. N poses, P pairs, C captions.
-
-    Poses are sorted by image id, then person id; captions by image id, then caption id.
-    """
-
-    persons: int  # person annotations the file lists, eligible or not
-    keypoints: np.ndarray  # (N, 17, 3) float32: x, y in image pixels, COCO visibility 0, 1 or 2
-    boxes: np.ndarray  # (N, 4) float32: x, y, width, height in image pixels
-    person_ids: np.ndarray  # (N,) int64
-    image_ids: np.ndarray  # (N,) int64
-    image_sizes: np.ndarray  # (N, 2) int32: width, height; 0, 0 where the file does not say
-    activities: list[str | None]  # N names, None where none is known
-    pair_pose: np.ndarray  # (P,) int64: row of the pair's pose
-    pair_first: np.ndarray  # (P,) int64: first caption row of the pair
-    pair_count: np.ndarray  # (P,) int64: captions of the pair, in consecutive rows
-    caption_images: np.ndarray  # (C,) int64
-    captions: list[str]  # C cleaned texts, of all images, with or without people
-
-
 class Archive:
-    """COCO's files in a zip or a folder, by member name. Closes with ``with``.
-
-    Raises:
-        InputError: nothing is at ``path``, or it is neither a zip nor a folder with annotations/.
-    """
+    """COCO's files in a zip or a folder, by member name. InputError where there is nothing, or a
+    file that is no zip; from the methods, where a member is damaged or a keypoint file missing."""
 
     def __init__(self, path: Path):
         self.path = Path(path).expanduser()
-        self.zip: zipfile.ZipFile | None = None
-        if self.path.is_dir():
-            if not (self.path / "annotations").is_dir():
-                raise InputError(
-                    f"{shown(self.path)} has no folder annotations/ with COCO's files: give the "
-                    "folder that holds annotations/, or the archive itself."
-                )
-        elif not self.path.exists():
+        try:
+            self.root = self.path if self.path.is_dir() else zipfile.Path(self.path)
+        except FileNotFoundError as error:
             raise InputError(
                 f"There is no file or folder {shown(self.path)}: give the path of COCO's "
                 "annotations_trainval2017.zip, or of the folder it was unpacked in."
-            )
-        else:
-            try:
-                self.zip = zipfile.ZipFile(self.path)
-            except (zipfile.BadZipFile, OSError) as error:
-                raise InputError(
-                    f"{shown(self.path)} is not a whole zip archive ({error}): it may have been "
-                    "cut off while it was copied or downloaded; get it again."
-                ) from error
-
-    def __enter__(self) -> "Archive":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.zip is not None:
-            self.zip.close()
+            ) from error
+        except (zipfile.BadZipFile, OSError) as error:
+            raise InputError(
+                f"{shown(self.path)} is not a whole zip archive ({error}): it may have been cut "
+                "off while it was copied or downloaded; get it again."
+            ) from error
 
     def __contains__(self, member: str) -> bool:
-        if self.zip is None:
-            return (self.path / member).is_file()
-        return member in self.zip.NameToInfo
+        return (self.root / member).is_file()
 
     def members(self) -> list[str]:
-        """The members the project reads that are there, keypoint files first.
-
-        Raises:
-            InputError: a keypoint file is missing; there is nothing to do without it.
-        """
-        for split in SPLITS:
-            if KEYPOINTS.format(split) not in self:
+        """The members the project reads that are there, keypoint files first."""
+        for member in map(KEYPOINTS.format, SPLITS):
+            if member not in self:
                 raise InputError(
-                    f"{shown(self.path)} has no {KEYPOINTS.format(split)}: COCO's "
-                    "annotations_trainval2017.zip is wanted, or a folder laid out as it is."
+                    f"{shown(self.path)} has no {member}: COCO's annotations_trainval2017.zip is "
+                    "wanted, or the folder that holds its annotations/."
                 )
         names = [kind.format(s) for kind in (KEYPOINTS, CAPTIONS, ACTIVITIES) for s in SPLITS]
         return [name for name in names if name in self]
 
-    @contextlib.contextmanager
-    def _open(self, member: str) -> Iterator[BinaryIO]:
+    def _bytes(self, member: str) -> bytes:
         try:
-            opened = self.zip.open(member) if self.zip else open(self.path / member, "rb")
-            with opened as file:
-                yield file
+            return (self.root / member).read_bytes()
         # RuntimeError: the zip is encrypted; NotImplementedError: its compression is unknown.
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
             raise InputError(
@@ -130,27 +81,13 @@ class Archive:
             ) from error
 
     def hashes(self) -> dict[str, str]:
-        """The sha256 of each member's unpacked bytes.
-
-        Raises:
-            InputError: a member is damaged, or a keypoint file is missing.
-        """
-        sums = {}
-        for member in self.members():
-            with self._open(member) as file:
-                sums[member] = hashlib.file_digest(file, "sha256").hexdigest()
-        return sums
+        """The sha256 of each member's unpacked bytes."""
+        return {m: hashlib.sha256(self._bytes(m)).hexdigest() for m in self.members()}
 
     def read(self, member: str) -> Any:
-        """The JSON of ``member``.
-
-        Raises:
-            InputError: the member is damaged, or is not JSON.
-        """
-        with self._open(member) as file:
-            text = file.read()
+        """The JSON of ``member``."""
         try:
-            return json.loads(text)
+            return json.loads(self._bytes(member))
         except ValueError as error:  # also a UnicodeDecodeError
             raise InputError(
                 f"{member} in {shown(self.path)} is not whole, valid JSON ({error}): it may have "
@@ -158,31 +95,36 @@ class Archive:
             ) from error
 
 
-def read(path: Path) -> tuple[dict[str, Selection], dict[str, int], list[str]]:
-    """Selects the poses and caption pairs of both splits (thesis 3.1 and 4.3).
+def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, list[str]], dict[str, Any]]:
+    """Selects the poses and caption pairs of both splits (thesis 3.1 and 4.3) from COCO's zip, or
+    from the folder that holds annotations/.
 
     A pose is eligible with 8 or more labelled keypoints. A pair is an eligible pose in an image
-    for which the keypoint file lists exactly one person, with that image's captions.
+    for which the keypoint file lists exactly one person, with that image's captions. Poses are
+    sorted by image id, then person id; captions by image id, then caption id.
 
-    Args:
-        path: COCO's zip, or a folder with annotations/.
-    Returns:
-        The selection of "train" and of "val"; how many were left out in both, by reason; and the
-        names of the caption files that are not there (their splits have no pairs).
-    Raises:
-        InputError: a file is missing, damaged or of another layout, or a split has no
-            eligible pose.
+    Gives the tensors of a cache but the captions' vectors, {"train.keypoints": ...}, shaped as in
+    :class:`lib.data.cache.Split`; {split: cleaned captions of all images, with people or without};
+    and of a cache's metadata "counts", "left_out", "missing" and "activities". InputError where a
+    file is missing, damaged or of another layout, or a split has no eligible pose.
     """
-    left_out = Counter(dict.fromkeys(REASONS, 0))
-    with Archive(path) as archive:
-        archive.members()
-        missing = [CAPTIONS.format(s) for s in SPLITS if CAPTIONS.format(s) not in archive]
-        splits = {split: _select(archive, split, left_out) for split in SPLITS}
-    return splits, dict(left_out), missing
+    archive = Archive(path)
+    missing = [name for name in map(CAPTIONS.format, SPLITS) if name not in archive.members()]
+    found = {"counts": {}, "left_out": Counter(dict.fromkeys(REASONS, 0)), "missing": missing}
+    arrays, captions, activities = {}, {}, {}
+    for split in SPLITS:
+        own, captions[split] = _select(archive, split, found)
+        activities[split] = _activities(archive, split, own["image_ids"].tolist())
+        arrays |= {f"{split}.{key}": array for key, array in own.items()}
+    found["activities"] = sorted({*activities["train"], *activities["val"]} - {None})
+    index = {name: number for number, name in enumerate(found["activities"])} | {None: -1}
+    for split, names in activities.items():
+        arrays[f"{split}.activity"] = np.array([index[name] for name in names], np.int16)
+    return arrays, captions, found
 
 
 def _index(archive: Archive, member: str, field: str):
-    """A pycocotools index over ``member``, whose annotations have ``field``."""
+    """A pycocotools index over ``member``, whose annotations have ``field``; and those, sorted."""
     from pycocotools.coco import COCO
 
     wrong = InputError(
@@ -209,7 +151,7 @@ def _index(archive: Archive, member: str, field: str):
             f"{member} in {shown(archive.path)} gives one id to several annotations: put the "
             "official file there, or number the annotations again."
         )
-    return coco
+    return coco, sorted(annotations, key=lambda entry: (entry["image_id"], entry["id"]))
 
 
 def _fault(person: dict[str, Any]) -> str | None:
@@ -233,17 +175,12 @@ def _are_numbers(value: Any, count: int) -> bool:
     return isinstance(value, list) and len(value) == count and {*map(type, value)} <= {int, float}
 
 
-def _select(archive: Archive, split: str, left_out: Counter) -> Selection:
+def _select(archive: Archive, split: str, found: dict) -> tuple[dict[str, np.ndarray], list[str]]:
+    """A split's arrays and captions; ``found`` gets what is counted on the way."""
     member = KEYPOINTS.format(split)
-    coco = _index(archive, member, "keypoints")
-    persons = coco.loadAnns(coco.getAnnIds())
-    usable = []
-    for person in persons:
-        fault = _fault(person)
-        if fault is None:
-            usable.append(person)
-        else:
-            left_out[fault] += 1
+    coco, persons = _index(archive, member, "keypoints")
+    faults = [_fault(person) for person in persons]
+    usable = [person for person, fault in zip(persons, faults, strict=True) if fault is None]
     poses = [p for p in usable if sum(v > 0 for v in p["keypoints"][2::3]) >= MIN_VISIBLE]
     if not poses:
         raise InputError(
@@ -251,27 +188,33 @@ def _select(archive: Archive, split: str, left_out: Counter) -> Selection:
             f"persons, {len(persons) - len(usable)} are malformed and none of the others has "
             f"{MIN_VISIBLE} or more labelled keypoints; give a file with poses."
         )
-    poses.sort(key=lambda p: (p["image_id"], p["id"]))
     images = [p["image_id"] for p in poses]
     single = np.array([len(coco.imgToAnns[image]) == 1 for image in images])
-    caption_images, captions = _captions(archive, split, left_out)
+    caption_images, captions = _captions(archive, split, found["left_out"])
     first, last = (np.searchsorted(caption_images, images, side) for side in ("left", "right"))
-    left_out[NO_CAPTION] += int((single & (first == last)).sum())
-    pair_pose = np.flatnonzero(single & (first < last))
-    return Selection(
-        persons=len(persons),
-        keypoints=np.array([p["keypoints"] for p in poses], np.float32).reshape(-1, 17, 3),
-        boxes=np.array([p["bbox"] for p in poses], np.float32),
-        person_ids=np.array([p["id"] for p in poses], np.int64),
-        image_ids=np.array(images, np.int64),
-        image_sizes=np.array([_size(coco.imgs.get(image, {})) for image in images], np.int32),
-        activities=_activities(archive, split, images),
-        pair_pose=pair_pose.astype(np.int64),
-        pair_first=first[pair_pose].astype(np.int64),
-        pair_count=(last - first)[pair_pose].astype(np.int64),
-        caption_images=caption_images,
-        captions=captions,
-    )
+    pairs = np.flatnonzero(single & (first < last))
+    found["left_out"].update(filter(None, faults))
+    found["left_out"][NO_CAPTION] += int((single & (first == last)).sum())
+    kinds = {"persons": persons, "poses": poses, "pairs": pairs, "captions": captions}
+    found["counts"][split] = {kind: len(those) for kind, those in kinds.items()}
+    arrays = {
+        "keypoints": np.array([p["keypoints"] for p in poses], np.float32).reshape(-1, 17, 3),
+        "boxes": np.array([p["bbox"] for p in poses], np.float32),
+        "person_ids": np.array([p["id"] for p in poses], np.int64),
+        "image_ids": np.array(images, np.int64),
+        "image_sizes": np.array([_size(coco.imgs.get(image, {})) for image in images], np.int32),
+        "pair_pose": pairs,
+        "pair_first": first[pairs],
+        "pair_count": (last - first)[pairs],
+        "caption_images": caption_images,
+        "captions": joined(captions),
+    }
+    return arrays, captions
+
+
+def joined(captions: list[str]) -> np.ndarray:
+    """Captions as a tensor of the cache: bytes of utf-8, between them newlines."""
+    return np.frombuffer("\n".join(captions).encode(), np.uint8)
 
 
 def _size(image: dict[str, Any]) -> tuple[int, int]:
@@ -283,31 +226,30 @@ def _size(image: dict[str, Any]) -> tuple[int, int]:
 def _captions(archive: Archive, split: str, left_out: Counter) -> tuple[np.ndarray, list[str]]:
     """Image ids and cleaned texts of all captions; none where the file is missing."""
     member = CAPTIONS.format(split)
-    if member not in archive:
-        return np.zeros(0, np.int64), []
-    coco = _index(archive, member, "caption")
-    entries = coco.loadAnns(coco.getAnnIds())
-    entries.sort(key=lambda c: (c["image_id"], c["id"]))
-    images, texts = [], []
-    for entry in entries:
-        caption = entry.get("caption")
-        text = clean(caption) if isinstance(caption, str) else ""
-        if text:
-            images.append(entry["image_id"])
-            texts.append(text)
-        else:
-            left_out[NO_TEXT] += 1
-    return np.array(images, np.int64), texts
+    entries = _index(archive, member, "caption")[1] if member in archive else []
+    texts = [clean(text) if isinstance(text := c.get("caption"), str) else "" for c in entries]
+    left_out[NO_TEXT] += texts.count("")
+    images = [entry["image_id"] for entry, text in zip(entries, texts, strict=True) if text]
+    return np.array(images, np.int64), [*filter(None, texts)]
 
 
 def _activities(archive: Archive, split: str, images: list[int]) -> list[str | None]:
     member = ACTIVITIES.format(split)
-    if member not in archive:
-        return [None] * len(images)
-    known = archive.read(member)
+    known = archive.read(member) if member in archive else {}
     if not isinstance(known, dict) or {*map(type, known.values())} - {str}:
         raise InputError(
             f"{member} in {shown(archive.path)} does not map image ids to names of activities: "
             "mend it or remove it."
         )
     return [known.get(str(image)) for image in images]
+
+
+def photograph(image_id: int) -> np.ndarray | None:
+    """A validation image (height, width, 3), where a reader has put it into data/coco/val2017; the
+    annotations do not hold it."""
+    path = paths.COCO / "val2017" / f"{image_id:012d}.jpg"
+    if not path.is_file():
+        return None
+    from matplotlib.image import imread
+
+    return imread(path)

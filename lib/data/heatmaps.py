@@ -20,19 +20,13 @@ THRESHOLD = 0.2  # below this maximum, a channel holds no keypoint (thesis 3.2)
 def fit_to_heatmap(keypoints, boxes):
     """Moves and scales keypoints so that each bounding box fills the heatmap (thesis 3.2).
 
-    The long side of the box becomes 64, the short side is centred. Visibility 1 and 2 become 1;
-    an invisible keypoint becomes (0, 0, 0).
-
-    Args:
-        keypoints: (N, 17, 3) image pixels x, y and COCO visibility 0, 1 or 2.
-        boxes: (N, 4) image pixels x, y, width, height.
-    Returns:
-        (N, 17, 3) heatmap pixels x, y and visibility 0 or 1; an array or tensor as given.
-    Raises:
-        ValueError: the shapes do not fit, or a box has no area.
+    ``keypoints`` (N, 17, 3), image pixels x, y and COCO visibility 0, 1 or 2, and ``boxes`` (N, 4),
+    image pixels x, y, width, height, become poses (N, 17, 3), an array or a tensor as given. The
+    long side of the box becomes 64, the short side is centred; an invisible keypoint becomes
+    (0, 0, 0). ValueError if the shapes do not fit, or a box has no area.
     """
     as_tensor = isinstance(keypoints, torch.Tensor)
-    keypoints = torch.as_tensor(np.asarray(keypoints) if not as_tensor else keypoints).double()
+    keypoints = torch.as_tensor(keypoints if as_tensor else np.asarray(keypoints)).double()
     boxes = torch.as_tensor(np.asarray(boxes)).double().to(keypoints.device)
     if keypoints.ndim != 3 or keypoints.shape[1:] != (17, 3) or boxes.shape != (len(keypoints), 4):
         raise ValueError(
@@ -55,12 +49,8 @@ def render(keypoints: torch.Tensor, sigma: float = SIGMA, low: float = 0.0) -> t
     exp(-((x - x0)^2 + (y - y0)^2) / (2 sigma^2)) is the product of a Gaussian in x and one in y,
     which costs 2 * 64 exponentials a channel where the plain form costs 64 * 64.
 
-    Args:
-        keypoints: (N, 17, 3) heatmap pixels, visibility 0 or 1.
-        sigma: width of the Gaussian, heatmap pixels.
-        low: the value far from a keypoint; -1 for the networks (3.3.1).
-    Returns:
-        (N, 17, 64, 64) in [low, 1], rows are y; ``low`` everywhere for an invisible keypoint.
+    Poses (N, 17, 3) become (N, 17, 64, 64), rows are y, from ``low`` far from a keypoint (-1 for
+    the networks, 3.3.1) to 1; an invisible keypoint's channel is ``low`` everywhere.
     """
     keypoints = torch.as_tensor(keypoints, dtype=torch.float32)
     grid = torch.arange(SIZE, dtype=keypoints.dtype, device=keypoints.device)
@@ -84,11 +74,8 @@ def from_network(output: torch.Tensor) -> torch.Tensor:
 def decode(heatmaps: torch.Tensor, threshold: float = THRESHOLD) -> torch.Tensor:
     """Takes the largest point of each channel as its keypoint (thesis 3.2).
 
-    Args:
-        heatmaps: (N, 17, 64, 64) in [0, 1].
-        threshold: a channel whose maximum lies below has no keypoint: (0, 0, 0).
-    Returns:
-        (N, 17, 3) heatmap pixels and visibility 0 or 1.
+    Heatmaps (N, 17, 64, 64) in [0, 1] become poses (N, 17, 3); a channel whose maximum lies below
+    ``threshold`` has no keypoint: (0, 0, 0).
     """
     heatmaps = torch.as_tensor(heatmaps)
     peak, place = heatmaps.flatten(2).max(dim=2)  # (N, 17)
@@ -97,12 +84,9 @@ def decode(heatmaps: torch.Tensor, threshold: float = THRESHOLD) -> torch.Tensor
 
 
 def through_heatmap(keypoints: torch.Tensor) -> torch.Tensor:
-    """What rendering and decoding would leave of real poses, so that they are compared as
-    synthesised ones are; nothing is drawn for it.
-
-    (N, 17, 3) to (N, 17, 3), heatmap pixels. A keypoint far off the grid is lost, one near its
-    edge moves onto it, and coordinates become whole numbers.
-    """
+    """What rendering and decoding would leave of real poses (N, 17, 3), so that they are compared
+    as synthesised ones are; nothing is drawn for it. A keypoint far off the grid is lost, one near
+    its edge moves onto it, and coordinates become whole numbers."""
     xy = keypoints[..., :2]
     # The largest point of a Gaussian is the one nearest to its centre, of two the first.
     nearest = (xy - 0.5).ceil().clamp(0, SIZE - 1)  # (N, 17, 2)
@@ -135,14 +119,9 @@ def rotate(keypoints: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
 
 
 def augment(keypoints: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-    """Flips half of the poses and turns each by up to 10 degrees either way (thesis 3.2).
-
-    Args:
-        keypoints: (N, 17, 3) heatmap pixels.
-        generator: source of randomness, on the device of ``keypoints``.
-    Returns:
-        (N, 17, 3); a keypoint may leave the grid, where its Gaussian's tail stays visible.
-    """
+    """Flips half of the poses (N, 17, 3) and turns each by up to 10 degrees either way (thesis
+    3.2), drawn from ``generator``, on their device. A keypoint may leave the grid, where its
+    Gaussian's tail stays visible."""
     draw = torch.rand(2, len(keypoints), generator=generator, device=keypoints.device)
     flipped = torch.where((draw[0] < 0.5)[:, None, None], flip(keypoints), keypoints)
     return rotate(flipped, (2 * draw[1] - 1) * math.radians(10))

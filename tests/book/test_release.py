@@ -15,8 +15,7 @@ from safetensors.torch import load_file
 from lib import __main__ as cli
 from lib import paths
 from lib.book import build, published, release
-from lib.data.cache import load
-from lib.data.compact import compact
+from lib.data.cache import compact, load
 from lib.errors import InputError
 from lib.evaluation.comparison import read_estimates
 from lib.evaluation.measures import evaluate
@@ -463,7 +462,7 @@ def test_a_compact_cache_trains_the_same_and_is_smaller(cache, tmp_path):
 def test_keypoints_between_pixels_stay_as_they_are():
     import numpy as np
 
-    from lib.data.compact import _short
+    from lib.data.cache import _short
 
     assert _short(np.float32([1, 640, 0])).dtype == np.int16
     assert _short(np.float32([1.5])).dtype == np.float32

@@ -53,20 +53,24 @@ def test_load_gives_what_the_files_hold(prepared):
     source, _, _ = prepared
     dataset = data_cache.load("coco")
     assert (dataset.name, dataset.source) == ("coco", "coco")
-    chosen = coco.read(source)[0]
-    for split, wanted in ((dataset.train, chosen["train"]), (dataset.val, chosen["val"])):
+    arrays, captions, found = coco.read(source)
+    for name, split in (("train", dataset.train), ("val", dataset.val)):
+        wanted = {
+            key.removeprefix(f"{name}."): a for key, a in arrays.items() if key.startswith(name)
+        }
         for key in ("keypoints", "boxes", "person_ids", "image_ids", "image_sizes"):
-            stored, read = getattr(split, key), getattr(wanted, key)
+            stored, read = getattr(split, key), wanted[key]
             assert stored.dtype == read.dtype and (stored == read).all(), key
         for key in ("pair_pose", "pair_first", "pair_count"):
             assert getattr(split, key).dtype == torch.int64
-            assert getattr(split, key).tolist() == getattr(wanted, key).tolist()
+            assert getattr(split, key).tolist() == wanted[key].tolist()
         assert split.poses.dtype == torch.float32
-        assert np.array_equal(split.poses, fit_to_heatmap(wanted.keypoints, wanted.boxes))
-        assert split.captions == wanted.captions
-        assert split.caption_images.tolist() == wanted.caption_images.tolist()
-        names = [dataset.meta["activities"][i] for i in split.activity]
-        assert names == wanted.activities
+        fitted = fit_to_heatmap(wanted["keypoints"], wanted["boxes"])
+        assert np.array_equal(split.poses, fitted)
+        assert split.captions == captions[name]
+        assert split.caption_images.tolist() == wanted["caption_images"].tolist()
+        assert split.activity.tolist() == wanted["activity"].tolist()
+    assert dataset.meta["activities"] == found["activities"]
     pair = int(np.flatnonzero(dataset.val.image_ids[dataset.val.pair_pose] == 203)[0])
     assert dataset.val.captions_of(pair) == [
         f"a person throwing today, view {n}." for n in range(5)

@@ -6,6 +6,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,8 +19,22 @@ from lib.errors import InputError
 TRAIN, TRAIN_CAPTIONS = "person_keypoints_train2017", "captions_train2017"
 
 
+def read(path):
+    """What ``coco.read`` gives, split by split, with activities by name; what is left out, and
+    which files are missing."""
+    arrays, captions, found = coco.read(path)
+    splits = {}
+    for name in coco.SPLITS:
+        own = {key.removeprefix(f"{name}."): a for key, a in arrays.items() if key.startswith(name)}
+        assert bytes(own["captions"]).decode() == "\n".join(captions[name])
+        own["captions"], own["persons"] = captions[name], found["counts"][name]["persons"]
+        own["activities"] = [(*found["activities"], None)[i] for i in own["activity"]]
+        splits[name] = SimpleNamespace(**own)
+    return splits, found["left_out"], found["missing"]
+
+
 def test_eligible_poses_and_pairs(tiny_coco, tmp_path, capfd):
-    splits, left_out, missing = coco.read(tiny_coco(tmp_path, train=12, val=6, crowded=3))
+    splits, left_out, missing = read(tiny_coco(tmp_path, train=12, val=6, crowded=3))
     train = splits["train"]
     assert (len(train.keypoints), len(splits["val"].keypoints)) == (15, 9)
     assert train.persons == 12 + 2 * 3
@@ -32,7 +47,7 @@ def test_eligible_poses_and_pairs(tiny_coco, tmp_path, capfd):
 
 def test_order_and_content(tiny_coco, tmp_path):
     files = {}
-    chosen = coco.read(tiny_coco(tmp_path, edit=files.update))[0]["train"]
+    chosen = read(tiny_coco(tmp_path, edit=files.update))[0]["train"]
     assert chosen.person_ids.tolist() == [
         10 * i for i in range(101, 116)
     ]  # the files' order is not
@@ -62,7 +77,7 @@ def test_eight_labelled_keypoints_are_enough(tiny_coco, tmp_path, labelled, elig
         target["keypoints"][2::3] = [1] * labelled + [0] * (17 - labelled)
         target["num_keypoints"] = 17  # what counts is the keypoints themselves
 
-    chosen = coco.read(tiny_coco(tmp_path, edit=edit))[0]["train"]
+    chosen = read(tiny_coco(tmp_path, edit=edit))[0]["train"]
     assert (1010 in chosen.person_ids) == eligible
 
 
@@ -71,7 +86,7 @@ def test_ineligible_bystander_makes_no_pair(tiny_coco, tmp_path):
         persons = files[TRAIN]["annotations"]
         persons.append(next(p for p in persons if p["id"] == 1131) | {"id": 9, "image_id": 101})
 
-    chosen = coco.read(tiny_coco(tmp_path, edit=edit))[0]["train"]
+    chosen = read(tiny_coco(tmp_path, edit=edit))[0]["train"]
     assert 101 in chosen.image_ids and 101 not in chosen.image_ids[chosen.pair_pose]
 
 
@@ -124,7 +139,7 @@ def test_malformed_person_is_left_out_and_counted(tiny_coco, tmp_path, corrupt, 
     def edit(files):
         corrupt(next(p for p in files[TRAIN]["annotations"] if p["id"] == 1030))
 
-    splits, left_out, _ = coco.read(tiny_coco(tmp_path, edit=edit))
+    splits, left_out, _ = read(tiny_coco(tmp_path, edit=edit))
     assert left_out == dict.fromkeys(coco.REASONS, 0) | {reason: 1}
     assert 1030 not in splits["train"].person_ids and len(splits["train"].person_ids) == 14
 
@@ -135,7 +150,7 @@ def test_pose_without_caption_stays_a_pose(tiny_coco, tmp_path):
         entries[:] = [c for c in entries if c["image_id"] not in (101, 102, 113)]
         next(c for c in entries if c["id"] == 1030)["caption"] = " \n"
 
-    splits, left_out, missing = coco.read(tiny_coco(tmp_path, edit=edit))
+    splits, left_out, missing = read(tiny_coco(tmp_path, edit=edit))
     train = splits["train"]
     assert len(train.keypoints) == 15 and len(train.pair_pose) == 10 and missing == []
     assert left_out[coco.NO_CAPTION] == 2  # 113 shows two persons: it would not be a pair anyway
@@ -145,7 +160,7 @@ def test_pose_without_caption_stays_a_pose(tiny_coco, tmp_path):
 
 
 def test_missing_caption_file_is_named(tiny_coco, tmp_path):
-    splits, _, missing = coco.read(tiny_coco(tmp_path, captions=("val",)))
+    splits, _, missing = read(tiny_coco(tmp_path, captions=("val",)))
     assert missing == ["annotations/captions_train2017.json"]
     assert len(splits["train"].keypoints) == 15 and len(splits["train"].pair_pose) == 0
     assert len(splits["val"].pair_pose) == 6
@@ -154,10 +169,10 @@ def test_missing_caption_file_is_named(tiny_coco, tmp_path):
 def test_zip_and_folder_are_the_same(tiny_coco, tmp_path):
     folder = tiny_coco(tmp_path / "a")
     archive = tiny_coco(tmp_path / "b", zipped=True)
-    with coco.Archive(folder) as one, coco.Archive(archive) as two:
-        assert one.hashes() == two.hashes()
-        assert len(one.hashes()) == 6
-    a, b = coco.read(folder)[0]["val"], coco.read(archive)[0]["val"]
+    one, two = coco.Archive(folder), coco.Archive(archive)
+    assert one.hashes() == two.hashes()
+    assert len(one.hashes()) == 6
+    a, b = read(folder)[0]["val"], read(archive)[0]["val"]
     assert np.array_equal(a.keypoints, b.keypoints) and a.captions == b.captions
 
 
@@ -167,7 +182,7 @@ def says(message: str, *parts: str) -> bool:
 
 def read_error(path) -> str:
     with pytest.raises(InputError) as caught:
-        coco.read(path)
+        read(path)
     return str(caught.value)
 
 
@@ -196,8 +211,8 @@ def test_damaged_member(tiny_coco, tmp_path):
     data[middle : middle + 8] = bytes(8)
     path.write_bytes(data)
     assert says(read_error(path), info.filename, "damaged")
-    with coco.Archive(path) as archive, pytest.raises(InputError, match="damaged"):
-        archive.hashes()
+    with pytest.raises(InputError, match="damaged"):
+        coco.Archive(path).hashes()
 
 
 def test_member_cut_off_inside_zip(tiny_coco, tmp_path):
@@ -289,7 +304,7 @@ def test_unknown_image_size_and_activity(tiny_coco, tmp_path):
         files[TRAIN]["images"] = [i for i in files[TRAIN]["images"] if i["id"] != 101]
         del files["activities_train2017"]["102"]
 
-    chosen = coco.read(tiny_coco(tmp_path, edit=edit))[0]["train"]
+    chosen = read(tiny_coco(tmp_path, edit=edit))[0]["train"]
     assert chosen.image_sizes[0].tolist() == [0, 0] and chosen.activities[1] is None
 
 
@@ -329,7 +344,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused(annotations, images):
         for split in coco.SPLITS:
             (files / f"person_keypoints_{split}2017.json").write_text(json.dumps(good))
         try:
-            splits, left_out, _ = coco.read(Path(folder))
+            splits, left_out, _ = read(Path(folder))
         except InputError:
             return
         eligible = len(splits["train"].keypoints)

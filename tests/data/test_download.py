@@ -82,9 +82,7 @@ def target(tmp_path):
 
 
 def fetch(server, target, checksum=SHA256, **options):
-    return download.fetch(
-        server.url, target, checksum, **{"pause": 0.0, "progress": False} | options
-    )
+    return download.fetch(server.url, target, checksum, **{"pause": 0.0} | options)
 
 
 def part_of(target):

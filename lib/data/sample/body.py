@@ -18,6 +18,10 @@ BONES = {
     "foot": 0.152,
 }  # fmt: skip
 BONE_SPREAD = 0.04  # standard deviation among people, relative to the length; at most twice that
+JOINTS = {  # of each limb, and the bone that leads to it
+    "arm": {"shoulder": "shoulder", "elbow": "upper arm", "wrist": "forearm"},
+    "leg": {"hip": "hip", "knee": "thigh", "ankle": "shank"},
+}
 
 # Places on the head in units of its height, from the top of the neck.
 HEAD = {
@@ -41,30 +45,23 @@ def rotation(axis: str, degrees: np.ndarray) -> np.ndarray:
     i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
     matrix = np.tile(np.eye(3), (len(angle), 1, 1))
     matrix[:, i, i] = matrix[:, j, j] = np.cos(angle)
-    matrix[:, j, i] = np.sin(angle)
-    matrix[:, i, j] = -matrix[:, j, i]
+    matrix[:, j, i], matrix[:, i, j] = np.sin(angle), -np.sin(angle)
     return matrix
 
 
 def draw_bones(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
     """Lengths (n,) of every bone, left and right alike, body heights."""
     draw = np.clip(rng.standard_normal((len(BONES), n)), -2, 2)
-    return {
-        name: length * (1 + BONE_SPREAD * part)
-        for (name, length), part in zip(BONES.items(), draw, strict=True)
-    }
+    pairs = zip(BONES.items(), draw, strict=True)
+    return {name: length * (1 + BONE_SPREAD * part) for (name, length), part in pairs}
 
 
 def skeleton(angles: np.ndarray, bones: dict) -> tuple[np.ndarray, np.ndarray]:
     """Forward kinematics, from the middle of the hips outwards.
 
-    Args:
-        angles: (N, 24) degrees, in the order of ``activities.pose``.
-        bones: a length (N,) for each of BONES, body heights.
-    Returns:
-        (N, 24, 3) POINTS and (N, 3, 3) the rotation of the head, both in the body's frame.
+    From ``angles`` (N, 24), degrees in the order of ``activities.pose``, and a length (N,) for each
+    of BONES: POINTS (N, 24, 3) and the rotation of the head (N, 3, 3), both in the body's frame.
     """
-    at = {}
 
     def step(frame, direction, length):
         """(N, 3): ``direction`` (3,) or (N, 3) of ``frame``, as long as ``length`` (N,)."""
@@ -77,39 +74,26 @@ def skeleton(angles: np.ndarray, bones: dict) -> tuple[np.ndarray, np.ndarray]:
     head = trunk @ rotation("y", face[2]) @ rotation("x", face[0]) @ rotation("z", -face[1])
     chest = step(trunk, (0, 1, 0), bones["trunk"])
     neck = chest + step(trunk, (0, 1, 0.2), bones["neck"])
-    for name, place in HEAD.items():
-        at[name] = neck + step(head, place, bones["head"])
+    at = {name: neck + step(head, place, bones["head"]) for name, place in HEAD.items()}
 
     limbs = angles[:, 8:].reshape(-1, 4, 4).transpose(1, 2, 0)  # (4 limbs, 4 angles, N)
-    for (side, limb), (up, plane, out, bend) in zip(
-        (("left", "arm"), ("right", "arm"), ("left", "leg"), ("right", "leg")), limbs, strict=True
-    ):
+    names = ((side, limb) for limb in ("arm", "leg") for side in ("left", "right"))
+    for (side, limb), (up, plane, out, bend) in zip(names, limbs, strict=True):
         mirror = np.array([1 if side == "left" else -1, 1, 1])  # right: the left one in a mirror
         turned = rotation("y", plane) @ rotation("x", -up) @ rotation("y", out - plane)
         bent = turned @ rotation("x", -bend if limb == "arm" else bend)
-        upper, lower, front = (
-            -turned[..., 1] * mirror,
-            -bent[..., 1] * mirror,
-            bent[..., 2] * mirror,
-        )
+        upper, lower = -turned[..., 1] * mirror, -bent[..., 1] * mirror
+        front = bent[..., 2] * mirror
+        place, base = (chest, trunk) if limb == "arm" else (0, pelvis)
+        ways = (mirror[0], 0, 0), upper, lower
+        for (joint, bone), way in zip(JOINTS[limb].items(), ways, strict=True):
+            place = at[f"{side} {joint}"] = place + step(base, way, bones[bone])
         if limb == "arm":
-            shoulder = chest + step(trunk, (mirror[0], 0, 0), bones["shoulder"])
-            elbow = shoulder + step(trunk, upper, bones["upper arm"])
-            wrist = elbow + step(trunk, lower, bones["forearm"])
-            at[f"{side} shoulder"], at[f"{side} elbow"], at[f"{side} wrist"] = (
-                shoulder,
-                elbow,
-                wrist,
-            )
-            at[f"{side} hand"] = wrist + step(trunk, lower, 0.8 * bones["hand"])  # half closed
+            at[f"{side} hand"] = place + step(base, lower, 0.8 * bones["hand"])  # half closed
         else:
-            hip = step(pelvis, (mirror[0], 0, 0), bones["hip"])
-            knee = hip + step(pelvis, upper, bones["thigh"])
-            ankle = knee + step(pelvis, lower, bones["shank"])
-            sole = ankle + step(pelvis, lower, 0.2 * bones["foot"])  # square to the shank
-            at[f"{side} hip"], at[f"{side} knee"], at[f"{side} ankle"] = hip, knee, ankle
-            at[f"{side} toe"] = sole + step(pelvis, front, 0.75 * bones["foot"])
-            at[f"{side} heel"] = sole - step(pelvis, front, 0.25 * bones["foot"])
+            sole = place + step(base, lower, 0.2 * bones["foot"])  # square to the shank
+            at[f"{side} toe"] = sole + step(base, front, 0.75 * bones["foot"])
+            at[f"{side} heel"] = sole - step(base, front, 0.25 * bones["foot"])
     return np.stack([at[name] for name in POINTS], axis=1), head
 
 
@@ -124,16 +108,11 @@ def photograph(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What a camera sees of skeletons, and which keypoints their own bodies hide.
 
-    Args:
-        points, head: (N, 24, 3) and (N, 3, 3) in the body's frame.
-        azimuth: (N,) degrees, where the body faces: 0 the camera, 90 the image's right.
-        elevation: (N,) degrees, how far above the camera is.
-        roll: (N,) degrees, how far the camera is turned about its axis.
-        distance: (N,) body heights from the camera to the hips.
-    Returns:
-        (N, 24, 2) x to the right, y down, body heights at the hips' distance;
-        (N, 17) bool, a part of the face turned away from the camera;
-        (N, 17) bool, a keypoint behind the trunk or a thigh.
+    Of POINTS (N, 24, 3) and head (N, 3, 3) in the body's frame, which faces ``azimuth`` (0: the
+    camera, 90: the image's right), from ``elevation`` above, ``roll`` about the camera's axis (all
+    (N,), degrees) and ``distance`` (N,), body heights to the hips. Returns (N, 24, 2) x to the
+    right, y down, body heights at the hips' distance; (N, 17) whether a part of the face is turned
+    away from the camera; (N, 17) whether a keypoint is behind the trunk or a thigh.
     """
     view = rotation("z", roll) @ rotation("x", elevation) @ rotation("y", azimuth)
     points = points @ view.transpose(0, 2, 1)  # (N, 24, 3)
@@ -142,18 +121,12 @@ def photograph(
 
     looks = np.stack([np.sin(LOOKS), np.zeros(5), np.cos(LOOKS)], axis=1)  # (5, 3)
     towards = (view @ head)[:, 2] @ looks.T  # (N, 5): 1 facing the camera, -1 turned away
-    away = np.zeros(points.shape[:2], dtype=bool)[:, :17]
-    away[:, :5] = towards < TURNED_AWAY
+    away = np.pad(towards < TURNED_AWAY, ((0, 0), (0, 12)))  # (N, 17)
 
-    left, right = POINTS.index("left hip"), POINTS.index("right hip")
-    middle = [points[:, [i, i + 1]].mean(axis=1) for i in (5, left)]  # shoulders, hips
-    knees = [points[:, left + 2], points[:, right + 2]]
+    shoulders, hips = (points[:, [i, i + 1]].mean(axis=1) for i in (5, 11))  # left, right
+    thighs = [(points[:, i], points[:, i + 2], 0.045) for i in (11, 12)]  # hip to knee
     behind = np.zeros_like(away)
-    for a, b, radius in (
-        (*middle, 0.075),
-        (points[:, left], knees[0], 0.045),
-        (points[:, right], knees[1], 0.045),
-    ):
+    for a, b, radius in ((shoulders, hips, 0.075), *thighs):
         along, start = (b - a)[:, None], points[:, :17] - a[:, None]
         part = (start[..., :2] * along[..., :2]).sum(2) / (along[..., :2] ** 2).sum(2).clip(1e-6)
         off = start - part.clip(0, 1)[..., None] * along  # from the nearest point of the axis

@@ -29,15 +29,11 @@ FIRST_ID = {"train": 1, "val": 500_001}  # of images; annotations have the ids o
 
 
 def draw_angles(rng: np.random.Generator, activity: str, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draws a motion of the activity, a phase of it, and everybody's own way of doing it.
-
-    Returns:
-        (n, 24) joint angles in degrees, (n,) the number of the motion.
-    """
+    """Draws a motion of the activity, a phase of it, and everybody's own way of doing it: (n, 24)
+    joint angles in degrees, (n,) the number of the motion."""
     motions = TABLE[activity].motions
     which, phase = rng.integers(len(motions), size=n), rng.random(n)
-    noise = np.clip(rng.standard_normal((n, len(activities.SPREAD))), -2, 2)
-    angles = noise * activities.SPREAD
+    angles = activities.SPREAD * np.clip(rng.standard_normal((n, len(activities.SPREAD))), -2, 2)
     for number, motion in enumerate(motions):
         rows = np.flatnonzero(which == number)
         keys = np.array([*motion, motion[-1]], dtype=float)  # a last one for a phase of 1
@@ -53,14 +49,13 @@ def draw_angles(rng: np.random.Generator, activity: str, n: int) -> tuple[np.nda
 def draw_people(rng: np.random.Generator, names: np.ndarray) -> dict[str, np.ndarray]:
     """Photographs one person for each activity in ``names`` (N,).
 
-    Returns:
-        "xy" (N, 24, 2): POINTS, body heights, y down, about the hips; "visibility" (N, 17): 0, 1
-        or 2, what a person hides of himself or what he sits on hides; "floor" (N,): y below which
-        a table hides everything, infinite without one; "motion" (N,): which of the activity's.
+    Gives "xy" (N, 24, 2): POINTS, body heights, y down, about the hips; "visibility" (N, 17): 0, 1
+    or 2, what a person hides of himself or what he sits on hides; "floor" (N,): y below which a
+    table hides everything, infinite without one; "motion" (N,): which of the activity's.
     """
     n = len(names)
     angles, azimuth = np.empty((n, len(activities.SPREAD))), np.empty(n)
-    motion = np.empty(n, dtype=int)
+    motion, hides = np.empty(n, dtype=int), np.array([TABLE[name].hides for name in names])
     for name in ACTIVITIES:
         rows = np.flatnonzero(names == name)
         angles[rows], motion[rows] = draw_angles(rng, name, len(rows))
@@ -68,9 +63,8 @@ def draw_people(rng: np.random.Generator, names: np.ndarray) -> dict[str, np.nda
         azimuth[rows] = rng.choice(TABLE[name].views, size=len(rows)) + spread
     points, head = skeleton(angles, draw_bones(rng, n))
     left_handed = rng.random(n) < [TABLE[name].left_handed for name in names]
-    twin_points, twin_head = mirrored(points, head)
-    points = np.where(left_handed[:, None, None], twin_points, points)
-    head = np.where(left_handed[:, None, None], twin_head, head)
+    twins = zip(mirrored(points, head), (points, head), strict=True)
+    points, head = (np.where(left_handed[:, None, None], twin, own) for twin, own in twins)
 
     tilt, roll = rng.uniform(-4, 12, n), rng.uniform(-4, 4, n)
     xy, away, behind = photograph(points, head, azimuth, tilt, roll, rng.uniform(4, 12, n))
@@ -79,11 +73,10 @@ def draw_people(rng: np.random.Generator, names: np.ndarray) -> dict[str, np.nda
     visibility[behind] = np.where(luck[behind] < 0.8, 1, 0)  # labelled where one can guess
     visibility[away] = 0
 
-    hides = np.array([TABLE[name].hides for name in names])
-    far = np.sin(np.radians(azimuth))[:, None] > 0.5, np.sin(np.radians(azimuth))[:, None] < -0.5
-    for side, is_far in zip(("left", "right"), far, strict=True):  # facing right hides the left
+    facing = np.sin(np.radians(azimuth))  # -1: to the image's left, 1: to its right
+    for side, is_far in (("left", facing > 0.5), ("right", facing < -0.5)):
         leg = np.isin(NAMES, [f"{side} knee", f"{side} ankle"])
-        hidden = (hides == "mount")[:, None] & is_far & leg
+        hidden = ((hides == "mount") & is_far)[:, None] & leg
         visibility[hidden] = np.where(luck[hidden] < 0.5, 1, np.where(luck[hidden] < 0.8, 0, 2))
     hands = [NAMES.index("left wrist"), NAMES.index("right wrist")]
     at_table = (hides == "table") & (rng.random(n) < 0.75)
@@ -92,14 +85,11 @@ def draw_people(rng: np.random.Generator, names: np.ndarray) -> dict[str, np.nda
 
 
 def place_people(rng, people: dict, slots: np.ndarray, sizes: np.ndarray) -> tuple:
-    """Puts people into their images, and hides what is out of sight.
+    """Puts the ``people`` of ``draw_people`` into their images, and hides what is out of sight.
 
-    Args:
-        people: of ``draw_people``.
-        slots: (N, 2) which place from the left a person has, of how many in the image.
-        sizes: (N, 2) the image's width and height.
-    Returns:
-        (N, 17, 3) whole keypoints in COCO's sense and (N, 4) boxes x, y, w, h; image pixels.
+    ``slots`` (N, 2) say which place from the left a person has, of how many in the image;
+    ``sizes`` (N, 2) are the image's width and height. Gives whole keypoints (N, 17, 3) in COCO's
+    sense and boxes (N, 4) x, y, w, h; image pixels.
     """
     xy, n = people["xy"], len(slots)
     low = (xy - RADIUS[:, None]).min(axis=1)
@@ -121,7 +111,7 @@ def place_people(rng, people: dict, slots: np.ndarray, sizes: np.ndarray) -> tup
     shift = centre - (low + high) / 2 * scale[:, None]
 
     keypoints = np.rint(xy[:, :17] * scale[:, None, None] + shift[:, None])  # (N, 17, 2)
-    floor = np.where(np.isfinite(people["floor"]), people["floor"] * scale + shift[:, 1], np.inf)
+    floor = people["floor"] * scale + shift[:, 1]
     start = np.maximum(low * scale[:, None] + shift, 0)
     stop = np.minimum(high * scale[:, None] + shift, sizes)
     visibility = people["visibility"].copy()
@@ -133,8 +123,7 @@ def place_people(rng, people: dict, slots: np.ndarray, sizes: np.ndarray) -> tup
     blocked = np.linalg.norm(keypoints - around[:, None], axis=2) < radius[:, None]
     labelled = np.where(rng.random((n, 17)) < 0.4, 1, 0)
     visibility = np.where(blocked, np.minimum(visibility, labelled), visibility)
-    missing = np.where(tiny, 0.7, UNLABELLED)
-    visibility[rng.random((n, 17)) < missing[:, None]] = 0
+    visibility[rng.random((n, 17)) < np.where(tiny, 0.7, UNLABELLED)[:, None]] = 0
     keypoints = np.concatenate([keypoints, visibility[..., None]], axis=2)
     keypoints *= visibility[..., None] > 0
     return keypoints.astype(int), np.concatenate([start, stop - start], axis=1).round(2)
@@ -162,24 +151,20 @@ def describe(rng: np.random.Generator, activity: str, motion: int, count: int) -
         if count == 1:
             noun = pick(entry.people) if own else pick(kind[0])
             who = f"{pick(activities.ADJECTIVES)} {noun}" if rng.random() < 0.25 else noun
-            who, clothes, verb = (
-                with_article(who),
-                f"in {with_article(f'{colour} {garment}')}",
-                "is",
-            )
+            who, clothes = with_article(who), f"in {with_article(f'{colour} {garment}')}"
         else:
             noun = pick(entry.people) + "s" if own else pick(kind[1])
             noun = {"childs": "children", "persons": "people"}.get(noun, noun)
-            who, clothes, verb = f"{pick(activities.COUNTS[count])} {noun}", f"in {colour}", "are"
+            who, clothes = f"{pick(activities.COUNTS[count])} {noun}", f"in {colour}"
         words = template.format(
-            who=who, noun=noun, s=verb, clothes=clothes, act=act,
+            who=who, noun=noun, s="is" if count == 1 else "are", clothes=clothes, act=act,
             place=pick(places), photo=pick(activities.PHOTOS), extra=pick(entry.extras),
         )  # fmt: skip
         captions.append(words[0].upper() + words[1:] + ("." if rng.random() < 0.9 else ""))
     return captions
 
 
-def split(rng: np.random.Generator, images: int, first_id: int) -> tuple[dict, dict, dict]:
+def split(rng: np.random.Generator, images: int, first_id: int) -> dict[str, dict]:
     """One split: the contents of its keypoint, caption and activity files."""
     names = np.array(ACTIVITIES)[rng.permutation(images) % len(ACTIVITIES)]
     sizes = np.array(SIZES)[rng.integers(len(SIZES), size=images)]
@@ -191,7 +176,7 @@ def split(rng: np.random.Generator, images: int, first_id: int) -> tuple[dict, d
     slots = np.stack([place, counts[image]], axis=1)
     keypoints, boxes = place_people(rng, people, slots, sizes[image])
 
-    ids = [first_id + i for i in range(images)]
+    ids = range(first_id, first_id + images)
     header = {
         "info": {"description": "Sample data: generated people", "version": "1.0", "year": 2017},
         "licenses": [],
@@ -208,11 +193,10 @@ def split(rng: np.random.Generator, images: int, first_id: int) -> tuple[dict, d
         }
         for i, k, points, box in zip(image, place, keypoints, boxes, strict=True)
     ]  # fmt: skip
+    motions = people["motion"][place == 0]
     captions = [
         {"id": 10 * id_ + k, "image_id": id_, "caption": caption}
-        for id_, name, motion, count in zip(
-            ids, names, people["motion"][place == 0], counts, strict=True
-        )
+        for id_, name, motion, count in zip(ids, names, motions, counts, strict=True)
         for k, caption in enumerate(describe(rng, name, motion, int(count)))
     ]
     person = {
@@ -220,29 +204,23 @@ def split(rng: np.random.Generator, images: int, first_id: int) -> tuple[dict, d
         "keypoints": [name.replace(" ", "_") for name in NAMES],
         "skeleton": [[a + 1, b + 1] for a, b in EDGES],
     }  # fmt: skip
-    return (
-        {**header, "annotations": persons, "categories": [person]},
-        {**header, "annotations": captions},
-        {str(id_): str(name) for id_, name in zip(ids, names, strict=True)},
-    )
+    return {
+        "person_keypoints": header | {"annotations": persons, "categories": [person]},
+        "captions": header | {"annotations": captions},
+        "activities": {str(id_): str(name) for id_, name in zip(ids, names, strict=True)},
+    }
 
 
-def write(folder: Path, seed: int = 0, train_images: int = 6000, val_images: int = 600) -> None:
-    """Writes the sample data set.
+def write(folder: Path, seed: int, train_images: int, val_images: int) -> None:
+    """Writes the sample data set; the same seed gives the same files.
 
-    Args:
-        folder: gets ``annotations/`` with {person_keypoints, captions, activities}_{train, val}
-            2017.json: COCO's two files a split, and a dictionary of image id to activity.
-        seed: the same seed gives the same files.
-        train_images, val_images: how many images; about a third have several people.
+    ``folder`` gets ``annotations/`` with {person_keypoints, captions, activities}_{train, val}
+    2017.json: COCO's two files a split, and a dictionary of image id to activity.
     """
     folder = Path(folder) / "annotations"
     folder.mkdir(parents=True, exist_ok=True)
     for number, (name, images) in enumerate((("train", train_images), ("val", val_images))):
         rng = np.random.default_rng([seed, number])
-        files = split(rng, images, FIRST_ID[name])
-        for kind, content in zip(
-            ("person_keypoints", "captions", "activities"), files, strict=True
-        ):
+        for kind, content in split(rng, images, FIRST_ID[name]).items():
             text = json.dumps(content, separators=(",", ":"))
             (folder / f"{kind}_{name}2017.json").write_text(text, encoding="utf-8")
