@@ -1,5 +1,5 @@
-"""Poses as pictures (Figures 1, 2, 4, 6, 7, 9, 13, 15, 16, 18 to 20): heatmaps in, a figure out;
-they are in [0, 1], arrays or tensors."""
+"""Poses as pictures (Figures 1, 2, 4, 6, 7, 9, 13, 15, 16, 18 to 20): heatmaps in, as
+arrays or tensors of values in [0, 1], and a figure out."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
