@@ -29,7 +29,7 @@ MEMORISED = 0.4  # 1-NN accuracy: synthesised poses are nearer to real ones than
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict: the sentence of a page, and numbers that others take from it, by name."""
+    """A verdict: the sentence of a page, and the numbers that it rests on, by name."""
 
     sentence: str
     numbers: dict[str, float] = field(default_factory=dict)
@@ -51,7 +51,8 @@ def mode_collapse(result: Evaluation) -> Finding:
     few = "hardly any" if accuracy > APART else "some"
     return Finding(
         f"The 1-NN accuracy is {accuracy:.1%}: {few} synthesised poses lie among real ones. Two of "
-        f"them are {ratio:.2f} times as far apart as two real poses, {says}."
+        f"them are {ratio:.2f} times as far apart as two real poses, {says}.",
+        {"accuracy": accuracy, "diversity": ratio},
     )
 
 
@@ -82,7 +83,8 @@ def early(gp: Estimate, clamped: Estimate, epoch: float, end: float) -> Finding:
     return Finding(
         f"After epoch {epoch:g} the 1-NN accuracy is {gp:.1%} with WGAN-GP and {clamped:.1%} with "
         f"WGAN: {ahead(gp, clamped, 'WGAN-GP', 'WGAN')}. At the end of the run WGAN-GP has "
-        f"{end:.1%}."
+        f"{end:.1%}.",
+        {"wgan_gp": gp.value, "wgan": clamped.value, "end": end},
     )
 
 
@@ -114,7 +116,8 @@ def captions_apart(distances, repeats: int) -> Finding:
     return Finding(
         f"In {repeats:,} repeats the mean distance is {same:.3f} within an image and "
         f"{different:.3f} between two. The captions of one image are closer in {p:.1%} of the "
-        f"repeats (50% would be chance): encodings {tell} which captions belong to the same image."
+        f"repeats (50% would be chance): encodings {tell} which captions belong to the same image.",
+        {"probability": p, "same": float(same), "different": float(different)},
     )
 
 
@@ -167,7 +170,8 @@ def capacity(full: Finding, reduced: Finding) -> Finding:
         says = f"The reduced model overfits {'less' if a > b else 'more'}"
     return Finding(
         f"The gap grows by {a:.2f} at full and by {b:.2f} at reduced capacity. {says}. Two runs "
-        "compare only at the same number of epochs and the same learning rate."
+        "compare only at the same number of epochs and the same learning rate.",
+        {"full": a, "reduced": b},
     )
 
 
@@ -187,7 +191,8 @@ def caption_matters(along: float, down: float) -> Finding:
         says = "the caption matters as much as the noise"
     return Finding(
         f"Two poses of one noise and different captions are {along:.0f} apart on average, two of "
-        f"one caption and different noises {down:.0f}: {says}."
+        f"one caption and different noises {down:.0f}: {says}.",
+        {"along": along, "down": down},
     )
 
 
@@ -197,7 +202,8 @@ def warm_against_random(warm: Estimate, random: Estimate, lengths: tuple[int, in
     unequal = " The two were not trained equally long." if lengths[0] != lengths[1] else ""
     return Finding(
         f"After {lengths[0]:,} iterations from the warm start the 1-NN accuracy is {warm:.1%}, "
-        f"after {lengths[1]:,} from random weights {random:.1%}: {says}.{unequal}"
+        f"after {lengths[1]:,} from random weights {random:.1%}: {says}.{unequal}",
+        {"warm": warm.value, "random": random.value},
     )
 
 
@@ -211,7 +217,8 @@ def smooth_paths(by_noise: float, by_caption: float, numbers: tuple[int, int]) -
     return Finding(
         f"Of {numbers[0]} paths between noises, the longest of twenty steps covers {by_noise:.0%} "
         f"of the distance between the ends (median); of {numbers[1]} between captions "
-        f"{by_caption:.0%}. {says}."
+        f"{by_caption:.0%}. {says}.",
+        {"noise": by_noise, "caption": by_caption},
     )
 
 
@@ -229,7 +236,8 @@ def close_to_real(result: Evaluation) -> Finding:
     return Finding(
         f"The leave-one-out accuracy is {accuracy:.1%}, with {len(result.fake):,} poses of each "
         f"kind. The nearest real pose is {d_r:.1f} from a validation pose on average, the nearest "
-        f"synthesised one {d_g:.1f}, a ratio of {ratio:.3f}. {says}."
+        f"synthesised one {d_g:.1f}, a ratio of {ratio:.3f}. {says}.",
+        {"accuracy": accuracy, "ratio": ratio},
     )
 
 
@@ -242,7 +250,10 @@ def beside_the_thesis(result: Evaluation, source: str) -> Finding:
     says = f" of the same kind, which is {'worse' if worse else 'no worse'}"
     if size != THESIS["n_fake"] or source != "coco":
         says = f": not comparable, as the thesis measured on {THESIS['n_fake']:,} poses of COCO"
-    return Finding(f"Here they are {accuracy:.1%} and {ratio:.3f}, on {size:,} poses{says}.")
+    return Finding(
+        f"Here they are {accuracy:.1%} and {ratio:.3f}, on {size:,} poses{says}.",
+        {"accuracy": accuracy.value, "ratio": ratio.value, "poses": size},
+    )
 
 
 def copies(copied: Estimate) -> Finding:
@@ -250,7 +261,8 @@ def copies(copied: Estimate) -> Finding:
     usual = "more" if copied.low > COPY else "no more"
     return Finding(
         f"Of the synthesised poses {copied:.1%} lie as near to a training pose as only 1% of the "
-        f"validation poses do: {usual} than poses that training never saw."
+        f"validation poses do: {usual} than poses that training never saw.",
+        {"copied": copied.value},
     )
 
 
@@ -263,5 +275,6 @@ def alignment(fits: Estimate, nearest: Estimate) -> Finding:
     return Finding(
         f"A pose of the reduced model leads to its own caption among {POOL} in {fits:.1%} of all "
         f"cases, {beyond[fits.beside(chance)]} ({chance.value:.1%}), and the pose of the nearest "
-        f"training caption in {nearest:.1%}: the model finds {found[fits.beside(nearest)]}."
+        f"training caption in {nearest:.1%}: the model finds {found[fits.beside(nearest)]}.",
+        {"model": fits.value, "nearest": nearest.value},
     )
