@@ -34,16 +34,12 @@ LABELS = {  # those of the thesis, in its order, as tables call them
 
 # How a sentence goes on after "must" or "is for", and whether it holds.
 Rule = tuple[str, Callable[[Any], bool]]
-POSITIVE: Rule = "be larger than 0", lambda value: value > 0
-NOT_NEGATIVE: Rule = "not be less than 0", lambda value: value >= 0
-SHARE: Rule = "be from 0 to 1", lambda value: 0 <= value <= 1
-BELOW_1: Rule = "be at least 0 and below 1", lambda value: 0 <= value < 1
-ANY: Rule = "all algorithms", lambda algorithm: True
-CONDITIONAL: Rule = "conditional algorithms", lambda algorithm: algorithm.conditional
-PENALISED: Rule = (
-    "unconditional algorithms with a penalty",
-    lambda algorithm: bool(algorithm.penalty) and not algorithm.conditional,
-)
+POSITIVE = "be larger than 0", lambda value: value > 0
+NOT_NEGATIVE = "not be less than 0", lambda value: value >= 0
+SHARE = "be from 0 to 1", lambda value: 0 <= value <= 1
+BELOW_1 = "be at least 0 and below 1", lambda value: 0 <= value < 1
+CONDITIONAL = "conditional algorithms", lambda a: a.conditional
+PENALISED = "unconditional algorithms with a penalty", lambda a: a.penalty and not a.conditional
 
 
 def at_most(limit: int) -> Rule:
@@ -58,15 +54,12 @@ def one_of(*names: str) -> Rule:
     return f"be {' or '.join(names)}", lambda value: value in names
 
 
-def setting(default: Any, meaning: str, *rules: Rule, of: Rule = ANY, beyond: bool = False) -> Any:
-    """A field of :class:`Config`.
-
-    Args:
-        meaning: one line, with the unit.
-        rules: what the value must be, or each number of a list.
-        of: the algorithms that may have another value than the default.
-        beyond: whether the thesis does not have it.
-    """
+def setting(
+    default: Any, meaning: str, *rules: Rule, of: Rule | None = None, beyond: bool = False
+) -> Any:
+    """A field of :class:`Config`, with its meaning in one line, unit included. The value, or each
+    number of a list, keeps to the ``rules``; algorithms other than ``of`` have the default;
+    ``beyond``: the thesis does not have it."""
     metadata = {"meaning": meaning, "rules": rules, "of": of, "beyond": beyond}
     return field(default=default, metadata=metadata)
 
@@ -80,9 +73,7 @@ class Config:
 
     algorithm: str  # a key of lib.losses.ALGORITHMS
     seed: int = setting(0, "of weights, noise and the order of poses", NOT_NEGATIVE, below(1 << 32))
-    features: float = setting(
-        1.0, "width of G and D relative to Tables 1 to 4", POSITIVE, at_most(8)
-    )
+    features: float = setting(1.0, "width of G and D relative to the tables", POSITIVE, at_most(8))
     k: int = setting(1, "D steps before each G step", POSITIVE)
     c: float = setting(0.01, "D's parameters are clamped to [-c, c] (WGAN)", POSITIVE)
     lambda_: float = setting(10.0, "weight of the penalty in D's loss", NOT_NEGATIVE)
@@ -96,50 +87,38 @@ class Config:
     snapshots: tuple[float, ...] = setting((), "epochs after which G is kept", POSITIVE)
     augment: bool = setting(True, "flip and rotate real poses (3.2)")
     caption_scale: float = setting(30.0, "an encoding is multiplied by this (4.3)")
-    precision: str = setting(
-        "fp32", "of the networks, see lib.training.trainer", one_of("fp32", "bf16")
-    )
+    precision: str = setting("fp32", "of networks: lib.training.trainer", one_of("fp32", "bf16"))
     parent: str = setting("", "experiment whose networks are the warm start (4.3)")
 
     # Beyond the thesis (lib.beyond): off by default.
     epoch_size: int = option(0, "poses in an epoch; 0: every training pose once", NOT_NEGATIVE)
     networks: str = option("heatmaps", "what G makes and D reads", one_of("heatmaps", "keypoints"))
     initialisation: str = option("normal", "N(0, 0.02^2), or He et al.'s", one_of("normal", "he"))
-    caption_pool: str = option(
-        "all", "mismatching captions are from all, or from the pairs'", one_of("all", "pairs")
-    )
+    caption_pool: str = option("all", "origin of mismatching captions", one_of("all", "pairs"))
     projection: bool = option(False, "D projects poses onto captions", of=CONDITIONAL)
     rate_g: float = option(1.0, "G's learning rate relative to D's", POSITIVE)
-    rate_decay: float = option(0.0, "share of the run, at its end, in which rates fall to 0", SHARE)
+    rate_decay: float = option(0.0, "share of the run at its end in which rates fall to 0", SHARE)
     rate_decay_g: float = option(0.0, "the same for G; 0: as rate_decay", SHARE)
     ema: float = option(0.0, "decay of the average of G's weights; 0: no average", BELOW_1)
-    rejection_epochs: float = option(
-        0.0, "then D alone learns to choose among poses", NOT_NEGATIVE, of=PENALISED
-    )
+    rejection_epochs: float = option(0.0, "of D alone, choosing poses", NOT_NEGATIVE, of=PENALISED)
 
     def __post_init__(self):
         if self.algorithm not in ALGORITHMS:
             known = ", ".join(ALGORITHMS)
             raise InputError(f"algorithm = {self.algorithm!r} is not known; it is one of {known}.")
         for each in dataclasses.fields(self):
-            if each.metadata:
-                object.__setattr__(self, each.name, self._checked(each))
-
-    def _checked(self, field_: dataclasses.Field) -> Any:
-        """The value of a field as its type, where it keeps to the field's rules."""
-        name, rules = field_.name, field_.metadata
-        value = _typed(name, getattr(self, name), field_.type)
-        several = isinstance(value, tuple)
-        shown = list(value) if several else value
-        if name == "momenta" and len(value) != 2:
-            raise InputError(f"{name} = {shown} must be two numbers.")
-        for phrase, holds in rules["rules"]:
-            if not all(map(holds, value if several else [value])):
-                raise InputError(f"{name} = {shown!r} must {phrase}.")
-        kind, fits = rules["of"]
-        if value != field_.default and not fits(ALGORITHMS[self.algorithm]):
-            raise InputError(f"{name} is for {kind}, not for {self.algorithm}.")
-        return value
+            name, value = each.name, _typed(each.name, getattr(self, each.name), each.type)
+            numbers = list(value) if isinstance(value, tuple) else [value]
+            shown = numbers if isinstance(value, tuple) else value
+            if name == "momenta" and len(value) != 2:
+                raise InputError(f"{name} = {shown} must be two numbers.")
+            for phrase, holds in each.metadata.get("rules", ()):
+                if not all(map(holds, numbers)):
+                    raise InputError(f"{name} = {shown!r} must {phrase}.")
+            kind, fits = each.metadata.get("of") or ("all algorithms", lambda a: True)
+            if value != each.default and not fits(ALGORITHMS[self.algorithm]):
+                raise InputError(f"{name} is for {kind}, not for {self.algorithm}.")
+            object.__setattr__(self, name, value)
 
     @property
     def beyond(self) -> bool:
@@ -152,15 +131,10 @@ class Config:
         return vectors * self.caption_scale
 
     def replace(self, **changes: Any) -> "Config":
-        """A copy with ``changes``.
-
-        Raises:
-            InputError: a key is not known, or its value has another type.
-        """
+        """A copy with ``changes``; an InputError where a key or a value is wrong."""
         names = [field.name for field in dataclasses.fields(self)]
-        for name in changes:
-            if name not in names:
-                raise InputError(unknown("setting", name, names))
+        if wrong := [name for name in changes if name not in names]:
+            raise InputError(unknown("setting", wrong[0], names))
         return dataclasses.replace(self, **changes)
 
 
@@ -188,11 +162,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
 
 
 def profile(name: str) -> dict[str, Any]:
-    """The tables of ``profiles/NAME.toml``.
-
-    Raises:
-        InputError: there is no such profile, or it is not TOML.
-    """
+    """The tables of ``profiles/NAME.toml``; an InputError where it is not there, or no TOML."""
     path = paths.PROFILES / f"{name}.toml"
     if not path.is_file():
         known = sorted(file.stem for file in paths.PROFILES.glob("*.toml"))
@@ -204,11 +174,7 @@ def profile(name: str) -> dict[str, Any]:
 
 
 def config_for(experiment: str, profile_name: str) -> Config:
-    """The settings that a profile gives an experiment.
-
-    Raises:
-        InputError: the experiment or the profile is not known, or a setting of it is wrong.
-    """
+    """The settings that a profile gives an experiment; an InputError where something is wrong."""
     if experiment not in NOTEBOOKS:
         raise InputError(unknown("experiment", experiment, list(NOTEBOOKS)))
     training = profile(profile_name).get("training", {})
@@ -230,6 +196,6 @@ def identity(config: Config, data_id: str, parent: str = "") -> str:
     a setting added later leaves the identity of earlier runs as it is.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(Config)}
-    settings = dataclasses.asdict(config)
-    made_of = [{k: v for k, v in settings.items() if v != defaults[k]}, data_id, parent]
+    changed = {k: v for k, v in dataclasses.asdict(config).items() if v != defaults[k]}
+    made_of = [changed, data_id, parent]
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:10]

@@ -11,11 +11,7 @@ from lib.errors import InputError
 
 
 def device_for(name: str = "auto") -> torch.device:
-    """The named device; "auto" takes a GPU where there is one, and each process its own.
-
-    Raises:
-        InputError: this machine has no such device.
-    """
+    """The named device, or an InputError; "auto" takes a GPU if there is one, a process its own."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun's number of this process
@@ -39,8 +35,8 @@ def hardware(device: torch.device) -> str:
     """The device in words: the name of a GPU, or the cores used and the processor's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    model, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
-    if info.exists() and (names := re.findall(r"^model name\s*:\s*(.*\S)", info.read_text(), re.M)):
-        model = names[0]
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    named = re.search(r"^model name\s*:\s*(.*\S)", info, re.M)
+    model = named[1] if named else platform.processor() or platform.machine()
     cores = torch.get_num_threads()
     return f"{cores} core{'s' if cores > 1 else ''} of {model}"

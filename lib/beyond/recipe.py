@@ -88,7 +88,7 @@ class Beyond(Recipe):
     def finish(self, trainer, batches, run) -> None:
         if self.config.rejection_epochs:
             G = trainer.kept(batches, round(self.config.epochs * batches.per_epoch))
-            run.save_rejector(rejection.learn(trainer, G, batches))
+            run.save("rejector.safetensors", rejection.learn(trainer, G, batches))
 
     def noise(self, run, number: int, seed: int, G: Generator | None = None) -> torch.Tensor:
         if not self.config.rejection_epochs:

@@ -23,12 +23,10 @@ def compress() -> nn.Module:
 
 
 class Generator(nn.Module):
-    """G of Table 1, or of Table 3 when ``conditional``.
+    """G of Table 1 or, when ``conditional`` on a caption's encoding, of Table 3.
 
-    Args:
-        conditional: takes a caption's encoding alongside the noise.
-        features: width relative to the tables; 0.5 gives the reduced models (4.3). The noise and
-            the compressed encoding keep their lengths.
+    ``features`` is the width relative to the tables; 0.5 gives the reduced models (4.3). The noise
+    and the compressed encoding keep their lengths.
     """
 
     def __init__(self, conditional: bool = False, features: float = 1.0):
@@ -46,21 +44,17 @@ class Generator(nn.Module):
         )
 
     def forward(self, z: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
-        """Noise z (B, 128) and, when conditional, encodings h (B, 300) to (B, 17, 64, 64) in
-        [-1, 1]."""
+        """z (B, 128) and, when conditional, encodings h (B, 300) to (B, 17, 64, 64) in [-1, 1]."""
         if self.compress is not None:
             z = torch.cat([z, self.compress(h)], dim=1)  # (B, 256)
         return self.layers(z[:, :, None, None])
 
 
 class Discriminator(nn.Module):
-    """D of Table 2, or of Table 4 when ``conditional``; with a Wasserstein loss, the critic.
+    """D of Table 2 or, when ``conditional``, of Table 4; with a Wasserstein loss, the critic.
 
-    Args:
-        conditional: takes a caption's encoding alongside the heatmaps.
-        batch_norm: after layers 1 to 5; not with a gradient or Lipschitz penalty (3.3.1).
-        sigmoid: ends in a probability; not with a Wasserstein loss.
-        features: width relative to the tables.
+    ``batch_norm``, after layers 1 to 5, does not go with a gradient or Lipschitz penalty (3.3.1);
+    ``sigmoid``, for a probability at the end, not with a Wasserstein loss. ``features`` as for G.
     """
 
     def __init__(
@@ -89,8 +83,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, x: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
-        """Heatmaps x (B, 17, 64, 64) in [-1, 1] and, when conditional, encodings h (B, 300) to
-        scores (B,)."""
+        """x (B, 17, 64, 64) in [-1, 1] and, when conditional, h (B, 300) to scores (B,)."""
         features = self.layers(x)  # (B, 512, 4, 4)
         if self.compress is not None:
             h = self.compress(h)[:, :, None, None].expand(-1, -1, 4, 4)  # (B, 128, 4, 4)

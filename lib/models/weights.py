@@ -3,7 +3,6 @@
 And their files, in safetensors' format.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -21,9 +20,7 @@ STD = 0.02
 
 @torch.no_grad()
 def initialise(
-    network: nn.Module,
-    generator: torch.Generator | None = None,
-    std_of: Callable[[nn.Module], float] = lambda layer: STD,
+    network: nn.Module, generator: torch.Generator | None = None, std_of=lambda layer: STD
 ) -> None:
     """Sets all weights as thesis 4.1 does: (transposed) convolutions from N(0, 0.02^2), batch norm
     from N(1, 0.02^2), their biases 0.
@@ -37,12 +34,14 @@ def initialise(
             bound = module.in_features**-0.5
             module.weight.uniform_(-bound, bound, generator=generator)
             module.bias.uniform_(-bound, bound, generator=generator)
-        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            module.weight.normal_(0.0, std_of(module), generator=generator)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | NORMS):
+            mean, std = (1.0, STD) if isinstance(module, NORMS) else (0.0, std_of(module))
+            module.weight.normal_(mean, std, generator=generator)
             module.bias.zero_()
-        elif isinstance(module, NORMS):
-            module.weight.normal_(1.0, STD, generator=generator)
-            module.bias.zero_()
+
+
+def _shapes(weights: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(weight.shape) for name, weight in weights.items()}
 
 
 @torch.no_grad()
@@ -51,61 +50,43 @@ def warm_start(network: nn.Module, trained: dict[str, torch.Tensor]) -> None:
 
     A layer that has grown by the caption's channels (G's first, D's fifth) takes the trained
     weights for the inputs it had, which come first; its other weights, and the layers of the
-    caption, stay as they were initialised.
-
-    Raises:
-        InputError: the trained network is not the unconditional counterpart of ``network``.
+    caption, stay as they were initialised. An InputError tells that the trained network is not the
+    unconditional counterpart of ``network``.
     """
     own = network.state_dict()
-    new = {name for name in own if name.startswith(("compress.", "project."))}
-    for name in (own.keys() - new) | trained.keys():
-        before, after = _shape(trained, name), _shape(own, name)
-        if name in new or not _grown(before, after):
+    before, after = _shapes(trained), _shapes(own)
+    taken = {name for name in own if not name.startswith(("compress.", "project."))}
+    for name in taken | trained.keys():
+        old, grown = before.get(name), after.get(name)
+        fits = name in taken and name in trained and len(old) == len(grown)
+        growth = [b - a for a, b in zip(old, grown, strict=True) if a != b] if fits else None
+        if growth not in ([], [COMPRESSED]):
             raise InputError(
-                f"The warm start does not fit at {name}, of shape {before} in the parent and "
-                f"{after} in the network to be trained: the parent must be an unconditional "
+                f"The warm start does not fit at {name}, of shape {old} in the parent and "
+                f"{grown} in the network to be trained: the parent must be an unconditional "
                 "network with the same features and normalisation."
             )
     for name, weight in trained.items():
         own[name][tuple(slice(0, size) for size in weight.shape)] = weight
 
 
-def _shape(weights: dict[str, torch.Tensor], name: str) -> tuple[int, ...] | None:
-    return tuple(weights[name].shape) if name in weights else None
-
-
-def _grown(before: tuple[int, ...] | None, after: tuple[int, ...] | None) -> bool:
-    """Whether shapes are the same, but for the caption's channels in one dimension at most."""
-    if before is None or after is None or len(before) != len(after):
-        return False
-    growth = [b - a for a, b in zip(before, after, strict=True) if a != b]
-    return growth in ([], [COMPRESSED])
-
-
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Fills ``network`` from a file.
-
-    Raises:
-        InputError: the file holds another network's weights.
-    """
-    weights, own = load_file(path), network.state_dict()
-    for name in own.keys() | weights.keys():
-        there, here = _shape(weights, name), _shape(own, name)
-        if there != here:
+    """Fills ``network`` from a file; an InputError tells that it holds another network's."""
+    weights = load_file(path)
+    there, here = _shapes(weights), _shapes(network.state_dict())
+    for name in here.keys() | there.keys():
+        if there.get(name) != here.get(name):
             raise InputError(
-                f"{paths.shown(path)} does not fit the config: {name} has shape {there} in the "
-                f"file and {here} in the network; delete its run folder and train again."
+                f"{paths.shown(path)} does not fit the config: {name} has shape {there.get(name)} "
+                f"in the file and {here.get(name)} in the network; delete its run folder and train "
+                "again."
             )
     network.load_state_dict(weights)
 
 
 def save_network(network: nn.Module, path: Path, half: bool = False) -> None:
     """Writes a network's weights, with ``half`` all but vectors (biases, batch norm) in half
-    precision.
-
-    Raises:
-        InputError: a weight is too large for half precision; the file cannot be written.
-    """
+    precision; an InputError tells that one is too large for it, or that the disk is full."""
     # A convolution in channels-last order keeps its values, not its strides, in the file.
     weights = {name: w.cpu().contiguous() for name, w in network.state_dict().items()}
     if half:

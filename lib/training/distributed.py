@@ -27,16 +27,12 @@ def world() -> int:
 
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
-    """Inside it the processes that torchrun has started work together; a process that it has not
-    started, or that has joined already, is left alone."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ or dist.is_initialized():
+    """Inside it the processes that torchrun has started work together."""
+    with contextlib.ExitStack() as stack:
+        if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
+            dist.init_process_group()  # gloo between processors, NCCL between GPUs
+            stack.callback(dist.destroy_process_group)
         yield
-        return
-    dist.init_process_group()  # gloo between processors, NCCL between GPUs
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
 
 
 def wait() -> None:
@@ -86,15 +82,16 @@ def sum_gradients(network: nn.Module) -> None:
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """Batch norm over the shares of all processes; torch's SyncBatchNorm wants GPUs."""
+    """Batch norm of (B, C, H, W) or (B, C) over all processes; torch's SyncBatchNorm wants GPUs."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        grid = x if x.ndim == 4 else x[:, :, None, None]  # (B / N, C, H, W)
         if not self.training:
-            return super().forward(x)
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # (B / N, C, H, W)
+            return super().forward(grid).view(x.shape)
+        wide = grid.to(torch.promote_types(x.dtype, torch.float32))
         size = wide.new_tensor([x.numel() / x.shape[1]])
-        *sums, n = total(torch.cat([wide.sum(dim=(0, 2, 3)), size])).split([x.shape[1], 1])
-        mean = sums[0] / n
+        sums, n = total(torch.cat([wide.sum(dim=(0, 2, 3)), size])).split([x.shape[1], 1])
+        mean = sums / n
         centred = wide - mean[:, None, None]
         variance = total(centred.square().sum(dim=(0, 2, 3))) / n
         if self.track_running_stats:
@@ -104,21 +101,14 @@ class SharedBatchNorm(nn.BatchNorm2d):
             self.running_mean.lerp_(mean.detach(), momentum)
             self.running_var.lerp_((variance * n / (n - 1)).detach(), momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
-
-
-class SharedBatchNormOfVectors(SharedBatchNorm):
-    """The same for vectors, (B, C)."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x[:, :, None, None]).flatten(1)
+        y = centred * scale[:, None, None] + self.bias[:, None, None]
+        return y.view(x.shape).to(x.dtype)
 
 
 def share_batch_norm(network: nn.Module) -> nn.Module:
     """Lets a network's batch norm take its statistics over the shares of all processes, where
     there are several. Weights, and their names in files, stay as they are."""
-    kinds = {nn.BatchNorm2d: SharedBatchNorm, nn.BatchNorm1d: SharedBatchNormOfVectors}
-    if world() > 1:
-        for module in network.modules():
-            module.__class__ = kinds.get(type(module), type(module))
+    for module in network.modules() if world() > 1 else ():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.__class__ = SharedBatchNorm
     return network

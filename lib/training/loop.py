@@ -15,7 +15,7 @@ from lib.errors import InputError
 from lib.training import distributed
 from lib.training.minibatches import Batches
 from lib.training.progress import Progress
-from lib.training.runs import Run, commit, data_id
+from lib.training.runs import Run, commit, data_id, snapshot_name
 from lib.training.steps import steps_for
 from lib.training.trainer import Trainer
 
@@ -33,14 +33,10 @@ def train(
     """Trains a run to its end, from its beginning or from its last checkpoint; together with the
     other processes where several have joined (:mod:`lib.training.distributed`).
 
-    Args:
-        run: gives the settings; everything is written to its folder.
-        parent: a finished run, from which a warm start takes its weights (4.3).
-        device: "auto", "cpu", "cuda", ...
-        stop_after: stop, unfinished, once this many iterations are done in all.
-        deadline: stop, unfinished, at this time of ``time.monotonic()``.
-    Raises:
-        InputError: the losses are no longer finite; the parent does not fit; no captions.
+    A warm start takes the weights of ``parent``, a finished run (4.3). The training stops,
+    unfinished, once ``stop_after`` iterations are done in all, or at the time ``deadline`` of
+    ``time.monotonic()``. An InputError tells that a loss is no longer finite, that the parent does
+    not fit, or that there are no captions.
     """
     config, where = run.config, device_for(device)
     batches = Batches(dataset.train, config, where)
@@ -76,16 +72,17 @@ def train(
             trainer.recipe.updated(trainer.G, done // config.k)
         progress.update(done)
         if done in snapshots:
-            run.save_snapshot(snapshots[done], trainer.kept(batches, done))
+            run.save(snapshot_name(snapshots[done]), trainer.kept(batches, done))
         late = deadline < math.inf and distributed.any_says(time.monotonic() > deadline)
         stopping = late or (stop_after is not None and done >= stop_after)
-        if done % per_epoch and done != total and not stopping:
+        whole = done % per_epoch == 0 or done == total  # the epoch
+        if not (whole or stopping):
             continue
 
         # Losses stay on the device until the end of an epoch, so that nothing waits for them.
         _append(run, rows)
         rows.clear()
-        if not stopping or done % per_epoch == 0 or done == total:
+        if whole:
             after = trainer.validate(validation, config.seed + done)
             _append(run, [{"iteration": done, "epoch": done / per_epoch} | after])
         now = time.monotonic()
@@ -93,10 +90,11 @@ def train(
             saved = now
             state = trainer.state() | {"iteration": done, "seconds": seconds + now - begun}
             run.save_checkpoint(done, trainer.kept(batches, done), trainer.D, state)
-        if stopping and done != total:
-            progress.close()
-            return
+        if stopping:
+            break
     progress.close()
+    if done < total:
+        return
     trainer.recipe.finish(trainer, batches, run)
     run.finish(
         {
@@ -116,11 +114,7 @@ def train(
 
 
 def _append(run: Run, rows: list[dict]) -> None:
-    """Adds rows to the metrics; their losses may be this process's shares, on the device.
-
-    Raises:
-        InputError: a loss is not finite.
-    """
+    """Adds rows to the metrics; their losses may be shares, on the device, and must be finite."""
     for name in ("loss_d", "loss_g"):
         having = [row for row in rows if name in row]
         if having:

@@ -37,15 +37,11 @@ class Batch:
 
 
 class Batches:
-    """Draws from one split of the data, on ``device``.
+    """Draws from one split of the data, on ``device``; without ``training`` as it is.
 
     Numbers of samples are those of the whole minibatch; what is returned is this process's share.
-    Without ``training``, poses are not augmented.
-
-    Raises:
-        InputError: the algorithm needs captions and the split has none, or not all that the
-            config wants; a minibatch has fewer poses than there are processes, or than batch norm
-            needs.
+    An InputError tells that captions are missing, or that minibatches are too small for batch norm
+    or for the number of processes.
     """
 
     def __init__(self, split: Split, config: Config, device: torch.device, training: bool = True):
@@ -65,7 +61,7 @@ class Batches:
             self.vectors = split.vectors.to(device)
             self.pool = self.recipe.pool(split).to(device)
         self.poses = poses.to(device)
-        self._pass, self._order = -1, None
+        self._pass = -1  # none yet
         m = config.batch_size
         least = m if config.epoch_size else len(poses) % m or m
         if not training:  # minibatches are about as large as each other
@@ -95,11 +91,8 @@ class Batches:
         return passes * len(self.poses) + batches * self.config.batch_size
 
     def indices(self, iteration: int) -> torch.Tensor:
-        """(m,) poses of one training iteration, as places in the split.
-
-        Each pass over the data is one permutation of it, a function of seed and pass alone, so
-        that a resumed run needs no memory of it.
-        """
+        """(m,) poses of one training iteration, as places in the split. Each pass over the data is
+        one permutation of it, a function of seed and pass alone: a resumed run has the same."""
         start, end = self.seen(iteration), self.seen(iteration + 1)
         parts = []
         while start < end:
@@ -110,10 +103,10 @@ class Batches:
 
     def _permutation(self, number: int) -> torch.Tensor:
         """Order of the poses in a pass, on the device: nothing waits for a copy between two."""
-        if number != self._pass:
+        if self._pass != number:
             source = torch.Generator().manual_seed(self.config.seed * 1_000_003 + number)
-            order = torch.randperm(len(self.poses), generator=source)
-            self._pass, self._order = number, order.to(self.device)
+            self._order = torch.randperm(len(self.poses), generator=source).to(self.device)
+            self._pass = number
         return self._order
 
     def all(self, generator: torch.Generator):
@@ -136,17 +129,17 @@ class Batches:
     def _scaled(self, rows: torch.Tensor) -> torch.Tensor:
         return self.config.scaled(self.vectors[distributed.share(rows)])
 
-    def _rows(self, number: int, generator: torch.Generator) -> torch.Tensor:
+    def _drawn(self, number: int, generator: torch.Generator) -> torch.Tensor:
         size = len(self.pool)
         return self.pool[torch.randint(size, (number,), generator=generator, device=self.device)]
 
     def captions(self, m: int, generator: torch.Generator) -> torch.Tensor:
         """Scaled encodings (B, 300) of captions drawn from the pool; one may match by chance."""
-        return self._scaled(self._rows(m, generator))
+        return self._scaled(self._drawn(m, generator))
 
     def interpolated(self, m: int, generator: torch.Generator) -> torch.Tensor:
         """h~ (B, 300), each between two random captions: equation 7."""
-        h1, h2 = map(self._scaled, self._rows(2 * m, generator).chunk(2))
+        h1, h2 = map(self._scaled, self._drawn(2 * m, generator).chunk(2))
         return interpolate(h1, h2, self.config.beta)
 
     def noise(self, m: int, generator: torch.Generator) -> torch.Tensor:

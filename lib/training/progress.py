@@ -37,13 +37,8 @@ def passing(name: str, steps: Iterable) -> Iterator:
 
 
 class Progress:
-    """Shows the iteration and epoch of a training run; the first of several processes does.
-
-    Args:
-        name: what is trained.
-        start, total: iterations that are done already, and the number of all.
-        per_epoch: iterations in an epoch.
-    """
+    """Shows the iteration and epoch of a training run, of which ``start`` of ``total`` iterations
+    are done already; the first of several processes does."""
 
     def __init__(self, name: str, start: int, total: int, per_epoch: int):
         self.start, self.total, self.per_epoch = start, total, per_epoch
@@ -76,10 +71,8 @@ class Display:
     """One line with parts, epochs and time left; on a terminal it is rewritten, in a log it is
     printed every half minute.
 
-    Args:
-        expected: seconds that each part is expected to take.
-        files: where the training run of a part says how far it is, see :class:`Progress`.
-        jobs: parts done side by side.
+    Each part is ``expected`` to take some seconds, with ``jobs`` of them side by side; its training
+    run says in a file of ``files`` how far it is (:class:`Progress`).
     """
 
     def __init__(self, expected: dict[str, float], files: dict[str, Path], jobs: int = 1):
@@ -88,10 +81,10 @@ class Display:
         self.spent: dict[str, float] = {}  # seconds that the finished parts took
         self.failed: set[str] = set()  # of the finished parts
         self.terminal = sys.stderr.isatty()
-
-    def __enter__(self) -> "Display":
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._show, daemon=True)
+
+    def __enter__(self) -> "Display":
         self.thread.start()
         return self
 
@@ -105,10 +98,9 @@ class Display:
         self.begin(name)
         try:
             yield
-        except BaseException:
-            del self.begun[name]
-            raise
-        self.end(name)
+            self.end(name)
+        finally:
+            self.begun.pop(name, None)  # where it was stopped
 
     def begin(self, name: str) -> None:
         """Counts the part ``name`` among those that are being done."""
@@ -139,14 +131,13 @@ class Display:
             waiting += left
         # What follows is expected to take as much longer than planned as what is done did.
         whole = self.spent.keys() - self.failed
-        planned = sum(self.expected[name] for name in whole)
-        factor = sum(self.spent[name] for name in whole) / planned if planned else 1.0
+        planned = sum(map(self.expected.get, whole))
+        factor = sum(map(self.spent.get, whole)) / planned if planned else 1.0
         rest = self.expected.keys() - self.begun.keys() - self.spent.keys()
-        waiting += factor * sum(self.expected[name] for name in rest)
-        left = tqdm.format_interval(waiting / self.jobs)
+        waiting += factor * sum(map(self.expected.get, rest))
         failed = f", {len(self.failed)} failed" if self.failed else ""
         done = f"[{len(whole)} of {len(self.expected)} done{failed}]"
-        return f"{done} {', '.join(here)}; {left} left"
+        return f"{done} {', '.join(here)}; {tqdm.format_interval(waiting / self.jobs)} left"
 
     def _write(self, line: str, final: bool = False) -> None:
         if self.terminal and not final:  # a line that wraps could not be rewritten

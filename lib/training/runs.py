@@ -34,17 +34,16 @@ from lib.data.cache import Dataset
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
 from lib.models.recipe import Recipe
-from lib.models.tables import Discriminator, Generator
 from lib.models.weights import load_weights, save_network
 
 WIDTHS = {1.0: "", 0.5: " at half width", 0.25: " at quarter width"}
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: Path) -> Iterator[Path]:
     """Inside it, an InputError says that a file of a run folder is missing or damaged."""
     try:
-        yield
+        yield path
     except InputError:
         raise
     except Exception as error:  # torch and safetensors raise several kinds, as the damage may be
@@ -65,11 +64,7 @@ class Run:
     @classmethod
     def open(cls, name: str) -> "Run":
         """The finished run in a folder, given by its path or by its name in data/runs or
-        data/published.
-
-        Raises:
-            InputError: there is none, or its config.json cannot be read.
-        """
+        data/published; an InputError where there is none, or its config.json cannot be read."""
         places = [Path(name), paths.RUNS / name, paths.PUBLISHED / name]
         folder = next((place for place in places if (place / "summary.json").is_file()), None)
         if folder is None:
@@ -77,8 +72,8 @@ class Run:
             raise InputError(
                 f"There is no finished run {name!r}; finished are {', '.join(known) or 'none'}."
             )
-        with _reading(folder / "config.json"):
-            content = json.loads((folder / "config.json").read_text())
+        with _reading(folder / "config.json") as path:
+            content = json.loads(path.read_text())
             names = [field.name for field in dataclasses.fields(Config)]
             settings = {name: content[name] for name in names if name in content}
             return cls(folder, Config(**settings), content["experiment"])
@@ -88,7 +83,7 @@ class Run:
         """What G makes and D reads, and how its poses are drawn."""
         return recipe_for(self.config)
 
-    def noise(self, number: int, seed: int, G: Generator | None = None) -> torch.Tensor:
+    def noise(self, number: int, seed: int, G: torch.nn.Module | None = None) -> torch.Tensor:
         """z (number, 128) for poses of a finished run; ``G``: its generator, if it is at hand."""
         return self.recipe.noise(self, number, seed, G)
 
@@ -114,23 +109,21 @@ class Run:
     @property
     def summary(self) -> dict:
         """Length, time, hardware and versions of a finished run."""
-        with _reading(self.folder / "summary.json"):
-            return json.loads((self.folder / "summary.json").read_text())
+        with _reading(self.folder / "summary.json") as path:
+            return json.loads(path.read_text())
 
     @property
     def metrics(self) -> list[dict]:
         """Losses: ``iteration``, ``epoch``, ``loss_d`` and, where G was updated, ``loss_g``;
         after an epoch ``val_loss_d`` and ``val_loss_g``."""
-        path = self.folder / "metrics.jsonl"
-        rows = []
-        for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
-            try:
+        path, rows = self.folder / "metrics.jsonl", []
+        # No file yet; or a line that was cut off when the machine stopped, and is written again.
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            for line in path.read_text(errors="replace").splitlines():
                 row = json.loads(line)
-            except ValueError:  # cut off when the machine stopped; it will be written again
-                break
-            if not isinstance(row, dict) or "iteration" not in row:
-                break
-            rows.append(row)
+                if not isinstance(row, dict) or "iteration" not in row:
+                    break
+                rows.append(row)
         return rows
 
     @property
@@ -143,8 +136,7 @@ class Run:
     @property
     def snapshots(self) -> set[float]:
         """Epochs named in the settings after which G was kept."""
-        named = self.config.snapshots
-        return {epoch for epoch in named if (self.folder / snapshot_name(epoch)).exists()}
+        return {e for e in self.config.snapshots if (self.folder / snapshot_name(e)).exists()}
 
     @property
     def kept(self) -> dict[int, float]:
@@ -153,37 +145,31 @@ class Run:
         per_epoch = round(first["iteration"] / first["epoch"])
         return {max(1, round(epoch * per_epoch)): epoch for epoch in sorted(self.snapshots)}
 
-    def final_losses(self, share: float = 0.1) -> dict[str, float]:
-        """Each loss's mean over the last tenth (``share``) of the run; NaN where there is none."""
-        rows, means = self.metrics, {}
-        late = [row for row in rows if row["iteration"] > (1 - share) * rows[-1]["iteration"]]
-        for name in ("loss_d", "loss_g", "val_loss_d", "val_loss_g"):
-            values = [row[name] for row in late if name in row]
-            means[name] = sum(values) / len(values) if values else math.nan
-        return means
+    def final_losses(self) -> dict[str, float]:
+        """Each loss's mean over the last tenth of the run; NaN where there is none."""
+        rows, names = self.metrics, ("loss_d", "loss_g", "val_loss_d", "val_loss_g")
+        late = [row for row in rows if row["iteration"] > 0.9 * rows[-1]["iteration"]]
+        values = {name: [row[name] for row in late if name in row] for name in names}
+        return {name: sum(v) / len(v) if v else math.nan for name, v in values.items()}
 
     @property
     def checkpoint(self) -> Path | None:
         """The newest checkpoint's folder."""
-        found = sorted(self.folder.glob("checkpoint-????????"))
-        return found[-1] if found else None
+        return max(self.folder.glob("checkpoint-????????"), default=None)
 
-    def generator(self, epoch: float | None = None) -> Generator:
+    def generator(self, epoch: float | None = None) -> torch.nn.Module:
         """G in evaluation mode, at the end of the run or at a named epoch."""
-        name = "generator.safetensors" if epoch is None else snapshot_name(epoch)
-        return self._network(0, (self._last if epoch is None else self.folder) / name)
+        if epoch is not None:
+            return self._network(0, self.folder / snapshot_name(epoch))
+        return self._network(0, (self.checkpoint or self.folder) / "generator.safetensors")
 
-    def discriminator(self) -> Discriminator:
+    def discriminator(self) -> torch.nn.Module:
         """D in evaluation mode, at the end of the run."""
-        return self._network(1, self._last / "discriminator.safetensors")
+        return self._network(1, (self.checkpoint or self.folder) / "discriminator.safetensors")
 
-    def rejector(self) -> Discriminator:
+    def rejector(self) -> torch.nn.Module:
         """The D that chooses among poses (:mod:`lib.beyond.rejection`), in evaluation mode."""
         return self._network(1, self.folder / "rejector.safetensors")
-
-    @property
-    def _last(self) -> Path:
-        return self.checkpoint or self.folder
 
     def _network(self, number: int, path: Path) -> torch.nn.Module:
         network = self.recipe.networks()[number]
@@ -193,8 +179,8 @@ class Run:
 
     def state(self) -> dict:
         """Optimisers, random state and counts of the newest checkpoint."""
-        with _reading(self._last / "state.pt"):
-            return torch.load(self._last / "state.pt", map_location="cpu", weights_only=True)
+        with _reading(self.checkpoint / "state.pt") as path:
+            return torch.load(path, map_location="cpu", weights_only=True)
 
     @property
     def published(self) -> bool:
@@ -209,12 +195,7 @@ class Run:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from training the same run; the system frees the lock of a process
-        that is killed.
-
-        Raises:
-            InputError: another process trains it.
-        """
+        """Other processes cannot train the run (InputError) until this one leaves, or is killed."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with (self.folder.parent / f".{self.folder.name}.lock").open("w") as file:
             try:
@@ -227,18 +208,13 @@ class Run:
             yield
 
     def common_snapshot(self, other: "Run") -> float:
-        """The latest named epoch of which both runs keep a snapshot.
-
-        Raises:
-            InputError: there is none.
-        """
-        both = self.snapshots & other.snapshots
-        if not both:
-            raise InputError(
-                f"The runs of {self.experiment} and {other.experiment} have no snapshot of the "
-                "same epoch: name one in `snapshots` of both, not beyond the shorter run."
-            )
-        return max(both)
+        """The latest named epoch of which both runs keep a snapshot, or an InputError."""
+        if both := self.snapshots & other.snapshots:
+            return max(both)
+        raise InputError(
+            f"The runs of {self.experiment} and {other.experiment} have no snapshot of the same "
+            "epoch: name one in `snapshots` of both, not beyond the shorter run."
+        )
 
     def begin(self, provenance: dict) -> None:
         """Makes the folder and writes the resolved settings."""
@@ -254,37 +230,29 @@ class Run:
         save_network(G, new / "generator.safetensors")
         save_network(D, new / "discriminator.safetensors")
         torch.save(state, new / "state.pt")
-        old = self.checkpoint
         target = self.folder / f"checkpoint-{iteration:08d}"
         shutil.rmtree(target, ignore_errors=True)
         new.rename(target)
-        if old is not None and old != target:
+        for old in set(self.folder.glob("checkpoint-????????")) - {target}:
             shutil.rmtree(old)
 
-    def save_snapshot(self, epoch: float, G) -> None:
-        save_network(G, self.folder / snapshot_name(epoch))
-
-    def save_rejector(self, D) -> None:
-        save_network(D, self.folder / "rejector.safetensors")
+    def save(self, name: str, network: torch.nn.Module) -> None:
+        save_network(network, self.folder / name)
 
     def append_metrics(self, rows: list[dict]) -> None:
         with (self.folder / "metrics.jsonl").open("a") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
     def cut_metrics(self, iteration: int) -> None:
-        """Forgets what was logged after the checkpoint from which a run continues.
-
-        Raises:
-            InputError: the metrics end before it.
-        """
+        """Forgets what was logged after a checkpoint; an InputError where the log ends before."""
         rows = [row for row in self.metrics if row["iteration"] <= iteration]
         if iteration and (not rows or rows[-1]["iteration"] < iteration):
             raise InputError(
                 f"{paths.shown(self.folder / 'metrics.jsonl')} ends before the checkpoint at "
                 f"iteration {iteration}: delete its run folder and train again."
             )
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        paths.write_text(self.folder / "metrics.jsonl", text)
+        lines = (json.dumps(row) + "\n" for row in rows)
+        paths.write_text(self.folder / "metrics.jsonl", "".join(lines))
 
     def finish(self, summary: dict) -> None:
         paths.write_json(self.folder / "summary.json", summary)
@@ -299,12 +267,10 @@ class Reader(Run):
     def _nothing(self, *_: object) -> None:
         pass
 
-    begin = save_checkpoint = save_snapshot = save_rejector = append_metrics = _nothing
-    cut_metrics = finish = delete = _nothing
+    begin = save_checkpoint = save = append_metrics = cut_metrics = finish = delete = _nothing
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        yield
+    def locked(self) -> contextlib.AbstractContextManager:
+        return contextlib.nullcontext()
 
 
 def snapshot_name(epoch: float) -> str:
@@ -316,14 +282,12 @@ def commit() -> str:
     """The project's commit, "-dirty" where files differ from it; THESIS_COMMIT where the folder has
     no history, as on a machine to which only files were copied; "" where nothing is known."""
     command = ["git", "-C", str(paths.SOURCE), "describe", "--always", "--dirty", "--abbrev=10"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        found = ""
-    return found or os.environ.get("THESIS_COMMIT", "")
+    with contextlib.suppress(OSError):  # no git
+        if found := subprocess.run(command, capture_output=True, text=True).stdout.strip():
+            return found
+    return os.environ.get("THESIS_COMMIT", "")
 
 
 def data_id(config: Config, dataset: Dataset) -> str:
     """The fingerprint of what a run takes from the data: poses, or poses with their captions."""
-    conditional = ALGORITHMS[config.algorithm].conditional
-    return dataset.pairs_id if conditional else dataset.poses_id
+    return dataset.pairs_id if ALGORITHMS[config.algorithm].conditional else dataset.poses_id

@@ -20,11 +20,7 @@ from lib.training import distributed
 
 
 def in_order(names: list[str], profile: str) -> list[str]:
-    """Experiments and, before each, the parent that it starts from.
-
-    Raises:
-        InputError: one is not known.
-    """
+    """Experiments and, before each, the parent that it starts from."""
     pairs = [(config_for(name, profile).parent, name) for name in names]
     return list(dict.fromkeys(each for pair in pairs for each in pair if each))
 
@@ -37,19 +33,11 @@ def train_series(
     device: str = "auto",
     published: Path | None = None,
 ) -> dict[str, str]:
-    """Trains experiments, parents first, until all are finished or the time is over.
+    """Trains experiments with the settings of a profile, each after the parent that it starts from,
+    until all are finished or the minutes are over; the run at hand is then checkpointed, and no
+    other begun. Each finished run is exported to the folder ``published`` (lib.book.release).
 
-    Args:
-        names: of the experiments.
-        dataset: what they are trained on.
-        profile: whose settings they have.
-        minutes: after which the run at hand is checkpointed, and no other begun.
-        device: "auto", "cpu", "cuda", ...
-        published: a folder to which each finished run is exported (lib.book.release).
-    Returns:
-        Where each stands: "finished", or how many iterations are done.
-    Raises:
-        InputError: as :func:`lib.training.loop.train`.
+    Returns where each stands: "finished", or how many iterations are done.
     """
     study, deadline, found = Study(profile, dataset), time.monotonic() + 60 * minutes, {}
     for name in in_order(names, profile):

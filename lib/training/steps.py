@@ -21,11 +21,7 @@ WARM_UP = 3
 
 
 def chosen() -> set[str]:
-    """The words of THESIS_STEPS.
-
-    Raises:
-        InputError: one is not known; "captured" without a GPU, or with several processes.
-    """
+    """The words of THESIS_STEPS; an InputError where one is not known, or "captured" cannot be."""
     words = set(os.environ.get("THESIS_STEPS", "").split())
     for word in words - {"compiled", "captured"}:
         raise InputError(unknown("word of THESIS_STEPS", word, ["compiled", "captured"]))
@@ -40,14 +36,9 @@ def compiled(network: torch.nn.Module) -> Callable:
 
 
 def record(step: Callable[[], torch.Tensor], generator: torch.Generator) -> Callable:
-    """Records a step's kernels, without running them.
-
-    Args:
-        step: returns its loss; reads and writes the same tensors each time, and never waits.
-        generator: of its random numbers, on the GPU.
-    Returns:
-        A function that runs them and returns the loss.
-    """
+    """Records a step's kernels, without running them; returns a function that runs them and
+    returns the loss. The step reads and writes the same tensors each time, never waits, and takes
+    its random numbers from the ``generator``, on the GPU."""
     graph = torch.cuda.CUDAGraph()
     graph.register_generator_state(generator)
     with torch.cuda.graph(graph):
@@ -74,8 +65,7 @@ class Steps:
     """The D and G steps of a trainer on minibatches that are drawn within them."""
 
     def __init__(self, trainer, batches):
-        self.trainer, self.batches = trainer, batches
-        self.batch = None
+        self.trainer, self.batches, self.batch = trainer, batches, None
 
     def discriminator(self, indices: torch.Tensor) -> torch.Tensor:
         """A D step on the poses (m,); its loss."""
@@ -92,8 +82,7 @@ class CapturedSteps(Steps):
 
     def __init__(self, trainer, batches):
         super().__init__(trainer, batches)
-        size = batches.config.batch_size
-        self.indices = torch.zeros(size, dtype=torch.int64, device=batches.device)
+        self.indices = torch.zeros(batches.config.batch_size, dtype=torch.int64).to(batches.device)
         self.taken, self.recorded = Counter(), {}
         self.whole = None  # the minibatch that recorded steps write to and read
 

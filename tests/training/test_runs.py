@@ -16,7 +16,7 @@ from lib.errors import InputError
 from lib.models.tables import Discriminator, Generator
 from lib.models.weights import load_weights, save_network
 from lib.training.loop import train
-from lib.training.runs import Run
+from lib.training.runs import Run, snapshot_name
 
 DATA = tiny.dataset()
 
@@ -185,7 +185,7 @@ def test_common_snapshot_is_the_latest_that_both_have(tmp_path):
         run = tiny.run(tmp_path / name, tiny.config(snapshots=configured), name)
         run.folder.mkdir()
         for epoch in kept:
-            run.save_snapshot(epoch, torch.nn.Linear(1, 1))
+            run.save(snapshot_name(epoch), torch.nn.Linear(1, 1))
         return run
 
     one, two = made("one", (1, 2, 3), (1, 2, 3)), made("two", (3, 2), (2, 3))
