@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from lib import losses
 from lib.beyond.initialisation import initialise
 from lib.beyond.keypoints import KeypointDiscriminator
-from lib.beyond.projection import ProjectionDiscriminator
 from lib.losses import ALGORITHMS, gradient_penalty, interpolate, lipschitz_penalty
 from lib.models.tables import Discriminator
 
@@ -417,7 +416,6 @@ def test_a_discriminator_that_is_not_piecewise_linear_says_so():
         assert not Discriminator(features=1 / 32, **options).piecewise_linear
     wasserstein = {"batch_norm": False, "sigmoid": False, "features": 1 / 32}
     assert not KeypointDiscriminator(True, projection=True, **wasserstein).piecewise_linear
-    assert not ProjectionDiscriminator(True, **wasserstein).piecewise_linear
 
 
 def test_penalty_leaves_samples_and_encodings_alone():

@@ -5,10 +5,11 @@ Neither is in the thesis, whose networks compute and read every pixel of the hea
 convolutions do there.
 """
 
+import math
+
 import torch
 from torch import nn
 
-from lib.beyond.projection import match
 from lib.data.heatmaps import render
 from lib.data.skeleton import CENTRE, NAMES
 from lib.models.tables import COMPRESSED, NOISE, SLOPE, WIDTHS, compress
@@ -73,8 +74,10 @@ class KeypointDiscriminator(nn.Module):
     """A D that reads 17 keypoints instead of their heatmaps.
 
     Two linear layers, a third that also reads the caption, and a weighted sum. Arguments as for
-    :class:`lib.models.tables.Discriminator`, ``features`` relative to 2,048 channels; for
-    ``projection`` see :mod:`lib.beyond.projection`.
+    :class:`lib.models.tables.Discriminator`, ``features`` relative to 2,048 channels. With
+    ``projection`` the score has another term, the inner product of the compressed encoding and a
+    projection of layer 2's output, so that a caption and a pose can match (Miyato and Koyama 2018);
+    without it layer 3 adds up their parts, as the thesis's D does.
     """
 
     def __init__(
@@ -109,5 +112,5 @@ class KeypointDiscriminator(nn.Module):
         weighted_sum, sigmoid = self.score
         score = weighted_sum(self.joint(joint)).flatten()  # (B,)
         if self.project is not None:
-            score = score + match(self.project(features), h)
+            score = score + (self.project(features) * h).sum(dim=1) / math.sqrt(COMPRESSED)
         return sigmoid(score)

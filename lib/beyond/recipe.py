@@ -5,10 +5,10 @@ import torch
 from lib.beyond import initialisation, rejection
 from lib.beyond.averaging import Average
 from lib.beyond.keypoints import KeypointDiscriminator, KeypointGenerator, relative
-from lib.beyond.projection import ProjectionDiscriminator
 from lib.config import Config
 from lib.data.cache import Split
 from lib.data.heatmaps import through_heatmap
+from lib.errors import InputError
 from lib.models.recipe import Recipe
 from lib.models.tables import Discriminator, Generator
 
@@ -34,8 +34,9 @@ class Beyond(Recipe):
         if self.places:
             D = KeypointDiscriminator(*arguments, projection=c.projection)
             return KeypointGenerator(a.conditional, c.features), D
-        G, D = super().networks()
-        return G, ProjectionDiscriminator(*arguments) if c.projection else D
+        if c.projection:
+            raise InputError("projection is for networks=keypoints, not for heatmaps.")
+        return super().networks()
 
     def initialise(self, network: torch.nn.Module, generator: torch.Generator) -> None:
         if self.config.initialisation != "he":

@@ -191,3 +191,10 @@ def test_decoded_poses_are_those_that_were_placed():
     with torch.no_grad():
         poses, heatmaps = G.poses(noise(20)), G(noise(20))
     assert torch.equal(decode((heatmaps + 1) / 2), through_heatmap(poses))
+
+
+def test_a_warm_start_leaves_the_projection_as_it_was_initialised():
+    projecting = reading(True, False, False, projection=True)
+    own = projecting.project.weight.detach().clone()
+    warm_start(projecting, reading(False, False, False).state_dict())
+    assert torch.equal(projecting.project.weight, own)

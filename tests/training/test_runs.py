@@ -52,13 +52,14 @@ def test_weights_that_are_kept_are_those_that_were(trained, tmp_path):
 
 
 def test_networks_have_the_settings_widths():
-    config = tiny.config("conditional_wgan_lp", features=0.0625, projection=True)
+    config = tiny.config("conditional_wgan_lp", features=0.0625)
     G, D = recipe_for(config).networks()
     widths = [m.out_channels for m in G.modules() if isinstance(m, torch.nn.ConvTranspose2d)]
     assert widths == [32, 16, 8, 4, 17]
     widths = [m.out_channels for m in D.layers.modules() if isinstance(m, torch.nn.Conv2d)]
     assert widths == [4, 8, 16, 32]
-    assert D.project is not None
+    with pytest.raises(InputError, match="projection is for networks=keypoints"):
+        recipe_for(config.replace(projection=True)).networks()
 
 
 def test_networks_are_the_settings_kind():
