@@ -24,9 +24,10 @@ def line(start: torch.Tensor, end: torch.Tensor, steps: int = 5) -> torch.Tensor
 @torch.no_grad()
 def synthesise_parts(G: nn.Module, z: torch.Tensor, h: torch.Tensor | None = None):
     """Heatmaps as :func:`synthesise` gives them, 256 at a time, so that any number fits."""
-    device, inputs = next(G.parameters()).device, [z] if h is None else [z, h]
-    for parts in zip(*(each.split(BATCH) for each in inputs), strict=True):
-        yield from_network(G(*(part.to(device) for part in parts))).cpu()
+    device = next(G.parameters()).device
+    for start in range(0, len(z), BATCH):
+        part = None if h is None else h[start : start + BATCH].to(device)
+        yield from_network(G(z[start : start + BATCH].to(device), part)).cpu()
 
 
 def synthesise(G: nn.Module, z: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
