@@ -3,6 +3,7 @@ arrays or tensors of values in [0, 1], and a figure out."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -102,9 +103,8 @@ def pose_grid(
     a single pose is large, with a key of the colours (Figure 2)."""
     if len(heatmaps) == 1:
         return _pose_with_key(heatmaps[0], "".join(titles))
-    rows = _split(heatmaps, columns)
-    above = _split(titles, columns) or [()] * len(rows)
-    return _pose_rows([(*row, 0.0) for row in zip(rows, above, strict=True)], source)
+    rows = zip_longest(_split(heatmaps, columns), _split(titles, columns), fillvalue=())
+    return _pose_rows([(*row, 0.0) for row in rows], source)
 
 
 @STYLE

@@ -139,6 +139,11 @@ def test_pose_grid_of_24_leaves_little_white():
         assert box.width * width == pytest.approx(box.height * height)
 
 
+def test_titles_may_stand_above_the_first_row_alone():
+    fig = drawing.pose_grid(poses(4), columns=2, titles=["one", "two"])
+    assert [[text.get_text() for text in ax.texts] for ax in fig.axes] == [["one"], ["two"], [], []]
+
+
 def test_titles_stand_above_their_poses():
     fig = drawing.pose_grid(poses(3), columns=2, titles=["one", "two", "three"])
     assert [texts_of.texts[0].get_text() for texts_of in fig.axes] == ["one", "two", "three"]
