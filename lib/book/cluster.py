@@ -10,17 +10,19 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import torch
-from distributed import CancelledError, Client, KilledWorker, get_worker, wait
 
 from lib import paths
 from lib.book.execute import ALLOCATOR, execute, kernel_environment, up_to_date
 from lib.errors import InputError
 from lib.training.progress import Display
 from lib.training.runs import Run
+
+if TYPE_CHECKING:  # its import takes most of a second, and notebooks read tables of sweeps alone
+    from distributed import Client
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -61,6 +63,8 @@ def execute_all(
     each and see this repository and its data at the same paths. Raises an InputError if the
     cluster cannot be used, or is lost.
     """
+    from distributed import CancelledError, wait
+
     cores, gpus = joblib.cpu_count(), [] if address else _gpus()
     # Said to the kernels wherever they run: Dask lets its workers return memory to the system and
     # use one thread, so that it is not enough that they inherit it.
@@ -106,9 +110,11 @@ def _gpus() -> list[str]:
     return visible.split(",")[:count]
 
 
-def _client(address: str, workers: int) -> Client:
+def _client(address: str, workers: int) -> "Client":
     """A client of the cluster at an address, or else of one on this machine that ends with it, and
     of which no port is open to other machines."""
+    from distributed import Client
+
     if not address:
         return Client(
             n_workers=workers,
@@ -135,6 +141,8 @@ def _client(address: str, workers: int) -> Client:
 
 def _do(given: Execution, environment: dict[str, str], gpus: list[str]) -> None:
     """Executes one notebook, on a worker."""
+    from distributed import get_worker
+
     progress, before = given.state.parent, dict(os.environ)
     os.environ.update(environment, THESIS_PROGRESS=str(progress))
     if gpus:
@@ -150,6 +158,8 @@ def _do(given: Execution, environment: dict[str, str], gpus: list[str]) -> None:
 
 def _sentence(error: BaseException) -> str:
     """What a notebook failed of, on one line."""
+    from distributed import KilledWorker
+
     if isinstance(error, KilledWorker):
         return "Its worker was killed from outside, perhaps for lack of memory."
     kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
