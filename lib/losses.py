@@ -142,7 +142,8 @@ def _gradients(D: Callable, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
     if getattr(D, "piecewise_linear", False):
         return _InputGradients.apply(D, len(inputs), *inputs, *D.parameters())
     inputs = [x.requires_grad_() for x in inputs]
-    with torch.enable_grad():
+    # What is differentiated twice stays in float32.
+    with torch.enable_grad(), torch.autocast(inputs[0].device.type, enabled=False):
         return torch.autograd.grad(D(*inputs).sum(), inputs, create_graph=True)
 
 

@@ -312,6 +312,16 @@ def test_the_penalty_of_bf16_passes_through_bf16_layers_both_ways(monkeypatch):
     assert loss.dtype == made.D.score[0].weight.grad.dtype == torch.float32
 
 
+def test_a_discriminator_that_is_differentiated_twice_stays_in_fp32_for_it(monkeypatch):
+    processor(monkeypatch, avx512_bf16=True)
+    settings = {"precision": "bf16", "networks": "keypoints", "projection": True}
+    made, batches = trainer("conditional_wgan_lp", **settings)
+    seen = []
+    made.D.score[0].register_forward_hook(lambda *call: seen.append(call[2].dtype))
+    made.discriminator_loss(batches.draw(batches.indices(0), made.generator), batches)
+    assert seen == [torch.bfloat16] * 3 + [torch.float32]
+
+
 def test_losses_weigh_the_penalty_and_the_mismatch():
     made, batches = trainer("conditional_wgan_lp", alpha=0.0, lambda_=0.0)
     batch = batches.draw(batches.indices(0), made.generator)
