@@ -22,8 +22,8 @@ def fleiss_kappa(counts: np.ndarray) -> float | None:
     agree as often as chance would let them. None where it is not defined: with fewer than two
     raters, and, as 0 / 0, where all answers are of one category.
 
-    ``counts`` (items, categories): raters who chose a category; a ValueError if not every item has
-    as many.
+    ``counts`` (items, categories): raters who chose a category. Raises ValueError if the items have
+    different numbers of raters.
     """
     counts = np.asarray(counts, dtype=float)
     raters = counts.sum(axis=1)
@@ -35,6 +35,10 @@ def fleiss_kappa(counts: np.ndarray) -> float | None:
     agreed = float(((counts**2).sum(axis=1) - raters).mean() / pairs)  # share of agreeing pairs
     chance = float(((counts.sum(axis=0) / counts.sum()) ** 2).sum())
     return None if chance == 1 else (agreed - chance) / (1 - chance)
+
+
+def _share(chosen: np.ndarray) -> Estimate:
+    return wilson(chosen.sum(), chosen.size)
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,12 @@ class Results:
     @property
     def overall(self) -> Estimate:
         """The share of answers that preferred the synthesised pose, as if all were independent."""
-        return wilson(self.preferred.sum(), self.preferred.size)
+        return _share(self.preferred)
 
     @property
     def each(self) -> list[Estimate]:
         """The same of each question."""
-        return [wilson(row.sum(), row.size) for row in self.preferred]
+        return [_share(row) for row in self.preferred]
 
     @property
     def kappa(self) -> float | None:
@@ -101,7 +105,7 @@ class Results:
         """The numbers alone."""
 
         def count(chosen: np.ndarray) -> dict[str, float | int]:
-            share = wilson(chosen.sum(), chosen.size)
+            share = _share(chosen)
             number = {"answers": chosen.size, "synthesised": int(chosen.sum())}
             return number | {"share": share.value, "low": share.low, "high": share.high}
 
