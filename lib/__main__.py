@@ -199,7 +199,7 @@ def compact(out: Path = Argument(help="The file to write."), data: Data = "sampl
 def publish(
     runs: list[str] = Argument(help="Finished runs: folders, or names."),
     data: OwnData = None,
-    all_poses: bool = Option(False, help="Measure once more, with as many poses as real ones."),
+    all_poses: bool = Option(False, help="Measure also with as many poses as there are real ones."),
 ) -> None:
     """Export finished runs to data/published, measure them, describe them there and in README."""
     from lib.book import published

@@ -131,7 +131,7 @@ class Config:
         return vectors * self.caption_scale
 
     def replace(self, **changes: Any) -> "Config":
-        """A copy with ``changes``; an InputError where a key or a value is wrong."""
+        """A copy with ``changes``. Raises InputError if a key or a value is wrong."""
         names = [field.name for field in dataclasses.fields(self)]
         if wrong := [name for name in changes if name not in names]:
             raise InputError(unknown("setting", wrong[0], names))
@@ -162,7 +162,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
 
 
 def profile(name: str) -> dict[str, Any]:
-    """The tables of ``profiles/NAME.toml``; an InputError where it is not there, or no TOML."""
+    """The tables of ``profiles/NAME.toml``. Raises InputError if it is missing, or is not TOML."""
     path = paths.PROFILES / f"{name}.toml"
     if not path.is_file():
         known = sorted(file.stem for file in paths.PROFILES.glob("*.toml"))
@@ -174,7 +174,7 @@ def profile(name: str) -> dict[str, Any]:
 
 
 def config_for(experiment: str, profile_name: str) -> Config:
-    """The settings that a profile gives an experiment; an InputError where something is wrong."""
+    """The settings that a profile gives an experiment. Raises InputError if any are wrong."""
     if experiment not in NOTEBOOKS:
         raise InputError(unknown("experiment", experiment, list(NOTEBOOKS)))
     training = profile(profile_name).get("training", {})

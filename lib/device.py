@@ -11,7 +11,8 @@ from lib.errors import InputError
 
 
 def device_for(name: str = "auto") -> torch.device:
-    """The named device, or an InputError; "auto" takes a GPU if there is one, a process its own."""
+    """The named device; "auto" takes a GPU if there is one, each process its own. Raises InputError
+    if this machine has no such device."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun's number of this process

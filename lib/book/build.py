@@ -114,7 +114,7 @@ def make(
 
     ``jobs`` notebooks are executed side by side; 0: one a core, at most MOST_JOBS. If
     ``published``, nothing is trained: every run must be there, as those that the repository ships.
-    At an InputError, for what is wrong or missing, what was made before stays.
+    Raises InputError if something is wrong or missing; what was made before stays.
     """
     kernel_environment()
     # Notebooks run in their own folder, so that a relative path would lead elsewhere.
@@ -168,7 +168,7 @@ def make(
 
 
 def _all_finished(chosen: list[str], study: Study) -> None:
-    """An InputError where a notebook would have to train."""
+    """Raises InputError if a notebook would have to train."""
     names = [GRAPH[stem].trains for stem in chosen if GRAPH[stem].trains]
     if missing := [name for name in names if not study.run(name).finished]:
         raise InputError(
@@ -181,7 +181,7 @@ def _all_finished(chosen: list[str], study: Study) -> None:
 def build_book() -> Path:
     """Builds the pages, and returns the first one; does nothing where no source or executed
     notebook is newer. The folder is empty at first: glued numbers would stay from the last time.
-    Errors and warnings are said in an InputError."""
+    Raises InputError, which quotes them, if there are errors or warnings."""
     if paths.HOME != paths.SOURCE:  # the pages lie with the notebooks that they are built with
         ignored = shutil.ignore_patterns("_build", "notebooks")
         shutil.copytree(paths.SOURCE / "book", paths.BOOK, ignore=ignored, dirs_exist_ok=True)

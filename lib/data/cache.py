@@ -119,7 +119,7 @@ def cache_path(name: str | Path) -> Path:
 
 def load(name: str | Path = "sample") -> Dataset:
     """Loads a cache ("sample", "coco" or a path), and fits its poses to the heatmap (thesis 3.2).
-    InputError where none is there, or it is damaged or of another format."""
+    Raises InputError if it is missing, damaged or of another format."""
     meta = _metadata(cache_path(name))
     with safe_open(cache_path(name), framework="numpy") as file:
         train, val = (_load_split(file, split, "compact" not in meta) for split in coco.SPLITS)
@@ -137,7 +137,7 @@ def _load_split(file, split: str, whole: bool) -> Split:
 
 
 def _metadata(path: Path) -> dict[str, Any]:
-    """The decoded metadata of a cache; InputError as ``load``."""
+    """The decoded metadata of a cache. Raises InputError as ``load`` does."""
     if not path.is_file():
         raise InputError(f"There are no prepared data at {paths.shown(path)}: {HOW} first.")
     try:
@@ -241,7 +241,7 @@ def _fingerprint(arrays: dict[str, np.ndarray], keys: tuple[str, ...], *more: st
 
 
 def save(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-    """Writes a cache, whole or not at all; InputError where that is not possible."""
+    """Writes a cache, whole or not at all. Raises InputError if it cannot be written."""
     from safetensors.numpy import save_file
 
     try:
@@ -297,7 +297,7 @@ def _write_sample(seed: int, images: tuple[int, int], say: Callable[[str], None]
 
 def compact(data: str | Path, out: Path) -> int:
     """Writes a smaller copy of prepared data, for a machine that only trains, and returns its size
-    in bytes. InputError as ``load`` and ``save``.
+    in bytes. Raises InputError as ``load`` and ``save`` do.
 
     Keypoints become 16-bit numbers where that loses nothing (COCO's are whole pixels), and
     captions of other images than the pairs' are left out, so that a run must draw its mismatching

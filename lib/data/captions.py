@@ -47,8 +47,8 @@ def clean(caption: str) -> str:
 
 def settings(encoder: Path | None = None, epochs: int = EPOCHS, seed: int = 0) -> dict[str, Any]:
     """What determines an encoder, besides the captions it is trained on: {"kind": "fasttext
-    trained" or "pretrained", ...}, which JSON can hold. InputError where the file of a pretrained
-    one, ``encoder``, is not there."""
+    trained" or "pretrained", ...}, which JSON can hold. Raises InputError if the file of a
+    pretrained one, ``encoder``, is missing."""
     if encoder is None:
         return {"kind": "fasttext trained", **SETTINGS, "epochs": epochs, "seed": seed}
     encoder = Path(encoder).expanduser()
@@ -99,8 +99,8 @@ def train_encoder(captions: Sequence[str], path: Path, epochs: int = EPOCHS, see
 
 
 def load_encoder(path: Path):
-    """The fastText model in a ``.bin`` file, of several GB of memory for a pretrained one;
-    InputError as ``words``."""
+    """The fastText model in a ``.bin`` file; a pretrained one takes several GB of memory. Raises
+    InputError as ``words`` does."""
     import fasttext
 
     words(path)
@@ -114,8 +114,8 @@ def load_encoder(path: Path):
 
 
 def words(path: Path) -> int:
-    """The number of words that a fastText model knows; InputError if there is no such file, or no
-    whole model of 300 dimensions is in it.
+    """The number of words that a fastText model knows. Raises InputError if the file is missing, or
+    does not hold a whole model of 300 dimensions.
 
     fastText loads a file that was cut off without a word, and takes what is missing as it finds
     the memory. The file ends with the output matrix: its rows and columns (two 64-bit numbers),
@@ -160,8 +160,8 @@ def encoder_for(meta: dict[str, Any], captions: Sequence[str] = ()):
     """The fastText model that encodes the captions of a cache of this metadata, and made-up ones.
 
     One that was trained on ``captions``, the cache's for training, is trained where it is not there
-    (yet, or any more), always the same. InputError where its file is gone and cannot be made again,
-    or is another one, or where a cache has none, as it has no training captions.
+    (yet, or any more), always the same. Raises InputError if its file is gone and cannot be made
+    again, or is another one, or if a cache has none because it has no training captions.
     """
     encoder = meta["encoder"]
     if encoder["kind"] == "none":
@@ -204,8 +204,8 @@ def distance_test(
     """Compares captions of one image with captions of two images (thesis 4.2, Figure 10).
 
     Each repeat draws an image and two of its captions, then two images and a caption of each, from
-    captions' ``vectors`` (C, 300) and the image of each (C,), in any order. InputError for fewer
-    than two images, or none with two captions.
+    captions' ``vectors`` (C, 300) and the image of each (C,), in any order. Raises
+    InputError if there are fewer than two images, or none with two captions.
     """
     vectors, images = np.asarray(vectors, np.float32), np.asarray(images)
     order = np.argsort(images, kind="stable")  # brings the captions of an image together

@@ -38,8 +38,8 @@ REASONS = (NOT_51_NUMBERS, NOT_A_NUMBER, NO_AREA, NO_CAPTION, NO_TEXT)
 
 
 class Archive:
-    """COCO's files in a zip or a folder, by member name. InputError where there is nothing, or a
-    file that is no zip; from the methods, where a member is damaged or a keypoint file missing."""
+    """COCO's files in a zip or a folder, by member name. Raises InputError if there is nothing, or
+    a file that is not a zip; its methods do if a member is damaged or a keypoint file missing."""
 
     def __init__(self, path: Path):
         self.path = Path(path).expanduser()
@@ -105,8 +105,8 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, list[str]], dict[
 
     Gives the tensors of a cache but the captions' vectors, {"train.keypoints": ...}, shaped as in
     :class:`lib.data.cache.Split`; {split: cleaned captions of all images, with people or without};
-    and of a cache's metadata "counts", "left_out", "missing" and "activities". InputError where a
-    file is missing, damaged or of another layout, or a split has no eligible pose.
+    and of a cache's metadata "counts", "left_out", "missing" and "activities". Raises InputError
+    if a file is missing, damaged or of another layout, or a split has no eligible pose.
     """
     archive = Archive(path)
     missing = [name for name in map(CAPTIONS.format, SPLITS) if name not in archive.members()]
@@ -239,7 +239,7 @@ def _activities(archive: Archive, split: str, images: list[int]) -> list[str | N
     if not isinstance(known, dict) or {*map(type, known.values())} - {str}:
         raise InputError(
             f"{member} in {shown(archive.path)} does not map image ids to names of activities: "
-            "mend it or remove it."
+            "fix it or remove it."
         )
     return [known.get(str(image)) for image in images]
 

@@ -36,9 +36,9 @@ def fetch(
     an interruption, goes on (an HTTP range request). ``target`` appears only when it is whole, of
     ``checksum`` "sha256:..." or "md5:...", hexadecimal. A try is given up after ``timeout`` seconds
     without a byte, the whole after ``attempts`` in a row that bring nothing; between them are
-    ``pause`` seconds, doubled each time. InputError where the server cannot be reached or refuses,
-    or the file is not the one that the checksum names: a wrong download is removed, a wrong
-    ``target`` is left alone.
+    ``pause`` seconds, doubled each time. Raises InputError if the server cannot be reached or
+    refuses, or the file is not the one that the checksum names: a wrong download is removed, a
+    wrong ``target`` is left alone.
     """
     import requests
     from tqdm import tqdm

@@ -23,7 +23,7 @@ def fit_to_heatmap(keypoints, boxes):
     ``keypoints`` (N, 17, 3), image pixels x, y and COCO visibility 0, 1 or 2, and ``boxes`` (N, 4),
     image pixels x, y, width, height, become poses (N, 17, 3), an array or a tensor as given. The
     long side of the box becomes 64, the short side is centred; an invisible keypoint becomes
-    (0, 0, 0). ValueError if the shapes do not fit, or a box has no area.
+    (0, 0, 0). Raises ValueError if the shapes do not fit, or a box has no area.
     """
     as_tensor = isinstance(keypoints, torch.Tensor)
     keypoints = torch.as_tensor(keypoints if as_tensor else np.asarray(keypoints)).double()

@@ -19,14 +19,14 @@ Measures = dict[str, Estimate]
 Column = tuple[str, Callable[[Measures], str]]
 
 
-def _shown(name: str, spec: str, beside: str = "") -> Callable[[Measures], str]:
-    """Shows a measure with its interval, or without it and, in brackets, the one ``beside`` it."""
+def _shown(name: str, spec: str, bracketed: str = "") -> Callable[[Measures], str]:
+    """Shows a measure with its interval, or without it and with a second one in brackets."""
 
     def show(found: Measures) -> str:
         if name not in found:
             return ""
-        if beside:
-            return f"{found[name].value:{spec}} ({found[beside].value:{spec}})"
+        if bracketed:
+            return f"{found[name].value:{spec}} ({found[bracketed].value:{spec}})"
         return format(found[name], spec)
 
     return show

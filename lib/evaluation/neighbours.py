@@ -77,7 +77,7 @@ def _nearest(queries: torch.Tensor, references: torch.Tensor, leave_out: bool) -
 
 def nearest_distances(queries, references) -> np.ndarray:
     """(N,) distances of queries (N, 17, 3) to the nearest of references (M, 17, 3), all in heatmap
-    pixels (4.4.2); a ValueError if there is no reference."""
+    pixels (4.4.2). Raises ValueError if there is no reference."""
     if not len(references):
         raise ValueError("the nearest of no references is asked for")
     return _nearest(_locations(queries), _locations(references), leave_out=False).cpu().numpy()
@@ -88,8 +88,8 @@ def leave_one_out(real, fake) -> np.ndarray:
     synthesised (M, 17, 3), by all the others (the classifier two-sample test of 4.4.2).
 
     (N + M,) 1 where it is right, 0 where it is wrong, 0.5 where both kinds are equally near. The
-    mean is its accuracy: 0.5 is perfect, 1 is a wrong distribution, 0 a memorised one. Fewer than
-    two of a kind are a ValueError.
+    mean is its accuracy: 0.5 is perfect, 1 is a wrong distribution, 0 a memorised one. Raises
+    ValueError if there are fewer than two of a kind.
     """
     if min(len(real), len(fake)) < 2:
         raise ValueError("leaving one out needs at least two real and two synthesised poses")
@@ -134,7 +134,7 @@ def _radii(places: torch.Tensor, k: int) -> torch.Tensor:
 
 def manifold(real, fake, k: int = 5) -> dict[str, np.ndarray]:
     """How real (N, 17, 3) and synthesised poses (M, 17, 3) cover each other: each has a ball that
-    reaches to its k-th nearest neighbour of its own kind; a ValueError if one has no such.
+    reaches to its k-th nearest neighbour of its own kind. Raises ValueError if there is none.
 
     ``precision`` (M,) and ``recall`` (N,): whether a pose lies in a ball of the other kind
     (Kynkäänniemi et al. 2019). ``density`` (M,): in how many real ones' balls a synthesised pose

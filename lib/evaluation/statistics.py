@@ -61,7 +61,7 @@ def bootstrap(*outcomes: np.ndarray, seed: int = 0) -> Estimate:
 
 
 def wilson(successes: int, number: int) -> Estimate:
-    """A share with Wilson's score interval (Wilson 1927); a ValueError if ``number`` is 0."""
+    """A share with Wilson's score interval (Wilson 1927). Raises ValueError if ``number`` is 0."""
     ends = stats.binomtest(int(successes), number).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(successes / number, *map(float, ends))
 

@@ -50,7 +50,7 @@ def warm_start(network: nn.Module, trained: dict[str, torch.Tensor]) -> None:
 
     A layer that has grown by the caption's channels (G's first, D's fifth) takes the trained
     weights for the inputs it had, which come first; its other weights, and the layers of the
-    caption, stay as they were initialised. An InputError tells that the trained network is not the
+    caption, stay as they were initialised. Raises InputError if the trained network is not the
     unconditional counterpart of ``network``.
     """
     own = network.state_dict()
@@ -71,7 +71,7 @@ def warm_start(network: nn.Module, trained: dict[str, torch.Tensor]) -> None:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Fills ``network`` from a file; an InputError tells that it holds another network's."""
+    """Fills ``network`` from a file. Raises InputError if it holds another network's weights."""
     weights = load_file(path)
     there, here = _shapes(weights), _shapes(network.state_dict())
     for name in here.keys() | there.keys():
@@ -86,7 +86,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
 
 def save_network(network: nn.Module, path: Path, half: bool = False) -> None:
     """Writes a network's weights, with ``half`` all but vectors (biases, batch norm) in half
-    precision; an InputError tells that one is too large for it, or that the disk is full."""
+    precision. Raises InputError if one is too large for that, or the disk is full."""
     # A convolution in channels-last order keeps its values, not its strides, in the file.
     weights = {name: w.cpu().contiguous() for name, w in network.state_dict().items()}
     if half:

@@ -127,8 +127,8 @@ def collected(folder: Path) -> list[Path]:
 
 
 def _read(path: Path, types: dict[str, type], what: str, remedy: str) -> list:
-    """The named fields of a JSON file, none of them empty text or of another type; an InputError if
-    the file is not ``what`` it should be, with the ``remedy`` that gets one."""
+    """The named fields of a JSON file, none of them empty text or of another type. Raises
+    InputError, with the ``remedy`` that gets one, if the file is not ``what`` it should be."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = [content[name] for name in types]

@@ -33,10 +33,10 @@ def train(
     """Trains a run to its end, from its beginning or from its last checkpoint; together with the
     other processes where several have joined (:mod:`lib.training.distributed`).
 
-    A warm start takes the weights of ``parent``, a finished run (4.3). The training stops,
-    unfinished, once ``stop_after`` iterations are done in all, or at the time ``deadline`` of
-    ``time.monotonic()``. An InputError tells that a loss is no longer finite, that the parent does
-    not fit, or that there are no captions.
+    A warm start takes the weights of ``parent``, a finished run (4.3). Training stops early once
+    ``stop_after`` iterations are done in all, or at ``deadline``, a time of ``time.monotonic()``.
+    Raises InputError if a loss is no longer finite, the parent does not fit, or there are no
+    captions.
     """
     config, where = run.config, device_for(device)
     batches = Batches(dataset.train, config, where)

@@ -40,8 +40,8 @@ class Batches:
     """Draws from one split of the data, on ``device``; without ``training`` as it is.
 
     Numbers of samples are those of the whole minibatch; what is returned is this process's share.
-    An InputError tells that captions are missing, or that minibatches are too small for batch norm
-    or for the number of processes.
+    Raises InputError if captions are missing, or if minibatches are too small for batch norm or for
+    the number of processes.
     """
 
     def __init__(self, split: Split, config: Config, device: torch.device, training: bool = True):

@@ -41,7 +41,7 @@ WIDTHS = {1.0: "", 0.5: " at half width", 0.25: " at quarter width"}
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[Path]:
-    """Inside it, an InputError says that a file of a run folder is missing or damaged."""
+    """Inside it, a file of a run folder that is missing or damaged raises InputError."""
     try:
         yield path
     except InputError:
@@ -64,7 +64,7 @@ class Run:
     @classmethod
     def open(cls, name: str) -> "Run":
         """The finished run in a folder, given by its path or by its name in data/runs or
-        data/published; an InputError where there is none, or its config.json cannot be read."""
+        data/published. Raises InputError if there is none, or config.json cannot be read."""
         places = [Path(name), paths.RUNS / name, paths.PUBLISHED / name]
         folder = next((place for place in places if (place / "summary.json").is_file()), None)
         if folder is None:
@@ -195,7 +195,8 @@ class Run:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Other processes cannot train the run (InputError) until this one leaves, or is killed."""
+        """Keeps other processes, which raise InputError, from training the run until this one
+        leaves or is killed."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with (self.folder.parent / f".{self.folder.name}.lock").open("w") as file:
             try:
@@ -208,7 +209,7 @@ class Run:
             yield
 
     def common_snapshot(self, other: "Run") -> float:
-        """The latest named epoch of which both runs keep a snapshot, or an InputError."""
+        """The latest named epoch of which both runs keep a snapshot. Raises InputError if none."""
         if both := self.snapshots & other.snapshots:
             return max(both)
         raise InputError(
@@ -244,7 +245,7 @@ class Run:
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
     def cut_metrics(self, iteration: int) -> None:
-        """Forgets what was logged after a checkpoint; an InputError where the log ends before."""
+        """Forgets what was logged after a checkpoint. Raises InputError if the log ends earlier."""
         rows = [row for row in self.metrics if row["iteration"] <= iteration]
         if iteration and (not rows or rows[-1]["iteration"] < iteration):
             raise InputError(

@@ -21,7 +21,7 @@ WARM_UP = 3
 
 
 def chosen() -> set[str]:
-    """The words of THESIS_STEPS; an InputError where one is not known, or "captured" cannot be."""
+    """The words of THESIS_STEPS. Raises InputError if one is unknown, or "captured" cannot be."""
     words = set(os.environ.get("THESIS_STEPS", "").split())
     for word in words - {"compiled", "captured"}:
         raise InputError(unknown("word of THESIS_STEPS", word, ["compiled", "captured"]))
