@@ -315,7 +315,7 @@ def test_how_many_workers_there_are(project, monkeypatch, cores, gpus, asked, ru
     def refuse(**settings):
         raise Asked(settings)
 
-    monkeypatch.setattr(cluster, "Client", refuse)
+    monkeypatch.setattr("distributed.Client", refuse)
     monkeypatch.setattr(cluster.joblib, "cpu_count", lambda: cores)
     monkeypatch.setattr(cluster, "_gpus", lambda: list("abcdefgh")[:gpus])
     with pytest.raises(Asked) as given:
