@@ -48,7 +48,10 @@ def cache(module_home, tiny_coco):
         (("prepare",), ["--coco-zip", "--cache", "--encoder", "left_out"]),
         (("train",), ["algorithm", "--set", "key=value", "conditional_wgan_lp", "learning_rate"]),
         (("evaluate",), ["run", "--data", "--poses", "1-NN"]),
-        (("series",), ["cache", "--profile", "--only", "--minutes", "--device", "--published"]),
+        (
+            ("series",),
+            ["cache", "--profile", "--only", "--minutes", "--device", "--published", "--longer"],
+        ),
         (("thesis",), ["--profile", "--coco-zip", "--fresh"]),
         (("questionnaire",), ["make", "score", "fits a caption better"]),
         (("questionnaire", "make"), ["--run", "--questions", "--seed", "--out", "--raw", "page"]),

@@ -1,10 +1,11 @@
 """Finished runs as the repository ships them, in ``data/published/``.
 
 A published run has the files of :mod:`lib.training.runs`, smaller: weights in half precision (but
-for biases and batch norm), D only of the models from which others start, losses as means over short
-windows; next to them ``evaluation.json``, measured with just these weights, ``README.md``, a
-model card, and of a conditional model ``captions.safetensors``, encodings of sentences made up
-for this project. Poses and captions of the data are not among them.
+for biases and batch norm), D only where others start from it or training may go on
+(:mod:`lib.training.longer`), losses as means over short windows; next to them
+``evaluation.json``, measured with just these weights, ``README.md``, a model card, and of a
+conditional model ``captions.safetensors``, encodings of sentences made up for this project. Poses
+and captions of the data are not among them.
 """
 
 import itertools
@@ -28,7 +29,7 @@ def export(run: Run, folder: Path) -> Path:
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     save_network(run.generator(), new / "generator.safetensors", half=True)
-    if run.experiment in PARENTS:
+    if run.experiment in PARENTS or not run.config.beyond:
         save_network(run.discriminator(), new / "discriminator.safetensors", half=True)
     if run.config.rejection_epochs:
         save_network(run.rejector(), new / "rejector.safetensors", half=True)

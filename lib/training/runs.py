@@ -72,6 +72,11 @@ class Run:
             raise InputError(
                 f"There is no finished run {name!r}; finished are {', '.join(known) or 'none'}."
             )
+        return cls.read(folder)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Run":
+        """The run in a folder, finished or not. Raises InputError if config.json cannot be read."""
         with _reading(folder / "config.json") as path:
             content = json.loads(path.read_text())
             names = [field.name for field in dataclasses.fields(Config)]
@@ -292,3 +297,8 @@ def commit() -> str:
 def data_id(config: Config, dataset: Dataset) -> str:
     """The fingerprint of what a run takes from the data: poses, or poses with their captions."""
     return dataset.pairs_id if ALGORITHMS[config.algorithm].conditional else dataset.poses_id
+
+
+def provenance(config: Config, dataset: Dataset, parent: Run | None) -> dict:
+    """What a run is made of besides its settings."""
+    return {"data": data_id(config, dataset), "parent_run": parent and parent.folder.name}

@@ -11,12 +11,15 @@ import math
 import time
 from pathlib import Path
 
+from lib import paths
 from lib.book.release import export
 from lib.config import LABELS, config_for
 from lib.data.cache import Dataset, load
 from lib.errors import InputError
 from lib.study import Study
 from lib.training import distributed
+from lib.training.longer import go_on
+from lib.training.runs import provenance
 
 
 def in_order(names: list[str], profile: str) -> list[str]:
@@ -32,21 +35,34 @@ def train_series(
     minutes: float = math.inf,
     device: str = "auto",
     published: Path | None = None,
+    longer: bool = False,
 ) -> dict[str, str]:
     """Trains experiments with the settings of a profile, each after the parent that it starts from,
     until all are finished or the minutes are over; the run at hand is then checkpointed, and no
-    other begun. Each finished run is exported to the folder ``published`` (lib.book.release).
+    other begun. Each finished run is exported to the folder ``published`` (lib.book.release). With
+    ``longer``, one that has not begun takes over what a shorter one has (lib.training.longer).
 
     Returns where each stands: "finished", or how many iterations are done.
     """
     study, deadline, found = Study(profile, dataset), time.monotonic() + 60 * minutes, {}
     for name in in_order(names, profile):
         late = distributed.any_says(time.monotonic() > deadline)
+        if longer and not late and not distributed.rank():
+            take_over(study, name)
+        distributed.wait()  # no process begins before the first one has given it what there is
         run = study.run(name) if late else study.train(name, device=device, deadline=deadline)
         found[name] = "finished" if run.finished else f"{run.iterations:,} iterations"
         if run.finished and published is not None and distributed.rank() == 0:
             export(run, published)
     return found
+
+
+def take_over(study: Study, name: str) -> None:
+    """Gives an experiment's run what a shorter one has, where there is one, and says so."""
+    run = study.run(name)
+    parent = study.run(run.config.parent) if run.config.parent else None
+    if other := go_on(run, provenance(run.config, study.dataset, parent)):
+        print(f"{name} goes on from {paths.shown(other.folder)}, {other.iterations:,} iterations.")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -59,10 +75,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=math.inf, help="the budget of time")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     parser.add_argument("--published", type=Path, help="export finished runs to this folder")
+    about = "a run that has not begun goes on from a shorter one, made here or published"
+    parser.add_argument("--longer", action="store_true", help=about)
     given = parser.parse_args(arguments)
     with distributed.joined():
-        dataset, out = load(given.cache), given.published
-        state = train_series(given.only, dataset, given.profile, given.minutes, given.device, out)
+        state = train_series(
+            given.only,
+            load(given.cache),
+            given.profile,
+            given.minutes,
+            given.device,
+            given.published,
+            given.longer,
+        )
     for name, where in state.items():
         print(f"{name}: {where}")
 

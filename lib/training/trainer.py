@@ -194,6 +194,9 @@ class Trainer:
         self.recipe.begin(self.G)
         self.recipe.load(self.G, run.generator().state_dict(), state)
         self.D.load_state_dict(run.discriminator().state_dict())
+        if "random" not in state:  # networks only (lib.training.longer)
+            self.generator.manual_seed(self.config.seed + 2**32 + state["iteration"])
+            return
         load_optimizer(self.optimizer_g, state["optimizer_g"])
         load_optimizer(self.optimizer_d, state["optimizer_d"])
         self.generator.set_state(state["random"])
