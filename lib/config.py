@@ -173,19 +173,27 @@ def profile(name: str) -> dict[str, Any]:
         raise InputError(f"{paths.shown(path)} is not valid TOML: {error}.") from None
 
 
-def config_for(experiment: str, profile_name: str) -> Config:
-    """The settings that a profile gives an experiment. Raises InputError if any are wrong."""
+def config_for(experiment: str, profile_name: str, source: str = "sample") -> Config:
+    """The settings that a profile gives an experiment on data of a source, "sample" or "coco". A
+    profile may tell the two apart, as in ``epochs = { sample = 290, coco = 50 }``, since an epoch
+    of one is longer than of the other. Raises InputError if any setting is wrong."""
     if experiment not in NOTEBOOKS:
         raise InputError(unknown("experiment", experiment, list(NOTEBOOKS)))
     training = profile(profile_name).get("training", {})
-    shared = {key: value for key, value in training.items() if not isinstance(value, dict)}
+    shared = {key: value for key, value in training.items() if key not in NOTEBOOKS}
     settings = shared | training.get(experiment, {})
     if "algorithm" not in settings:
         raise InputError(
             f"{paths.shown(paths.PROFILES / profile_name)}.toml has no algorithm for "
             f"{experiment!r}: give it in a table [training.{experiment}]."
         )
-    return Config(settings.pop("algorithm")).replace(**settings)
+    config = Config(settings.pop("algorithm"))
+    config.replace(**dict.fromkeys(settings.keys() - vars(config).keys()))  # wrong names first
+    for name, value in settings.items():
+        if isinstance(value, dict) and source not in value:
+            raise InputError(f"{name} of {experiment!r} has no value for the data {source!r}.")
+    of_source = {k: v[source] if isinstance(v, dict) else v for k, v in settings.items()}
+    return config.replace(**of_source)
 
 
 def identity(config: Config, data_id: str, parent: str = "") -> str:

@@ -34,13 +34,16 @@ class Study:
         """The settings of an experiment. Raises an InputError if its name, that of a setting, or
         a value is wrong."""
         given = {key: value for key, value in changes.items() if value is not None}
-        return config_for(name, self.profile).replace(**given)
+        return config_for(name, self.profile, self.dataset.source).replace(**given)
 
     def run(self, name: str, **changes: Any) -> Run:
         """The run of an experiment, wherever it is or will be: among those made here or, where
         the repository ships it, among the published ones. A warm start (4.3) is from the run of
-        the parent with the profile's own settings."""
+        the parent with the profile's own settings. Where the WGAN-GP is as narrow as the reduced
+        one, they are one run."""
         config = self.config(name, **changes)
+        if name == "reduced" and config == self.config("wgan_gp", **changes):
+            name = "wgan_gp"
         parent = self.run(config.parent).folder.name if config.parent else ""
         folder = f"{name}-{identity(config, data_id(config, self.dataset), parent)}"
         here, published = (Run(p / folder, config, name) for p in (paths.RUNS, paths.PUBLISHED))
@@ -72,6 +75,7 @@ class Study:
         InputError if a setting is wrong, if the parent has not been trained, or as
         :func:`lib.training.loop.train`."""
         run = self.run(name, **changes)
+        fresh = fresh and run.experiment == name  # what two share is trained again for the first
         if run.finished and not fresh:
             return run
         if fresh:
@@ -119,7 +123,8 @@ class Study:
             return Markdown(f"> Data: {data}. Computed on {hardware(device_for())}.")
         s, config = run.summary, run.config
         kind = f"A demonstration (profile `{self.profile}`), not the thesis's full training"
-        if config == config_for(run.experiment, "paper"):  # a notebook may have changed a setting
+        own = config_for(run.experiment, "paper", self.dataset.source)
+        if config == own:  # a notebook may have changed a setting
             kind = "Trained with the thesis's own settings"
         minutes, seconds = divmod(round(s["seconds"]), 60)
         time = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -64,6 +64,16 @@ def test_profile_paper_is_the_thesis_to_the_digit(name):
     assert {key: resolved[key] for key in wanted} == wanted
 
 
+@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("source", ["sample", "coco"])
+def test_profile_half_is_paper_but_for_width_length_and_precision(source, name):
+    half, paper = (config_for(name, each, source) for each in ("half", "paper"))
+    assert half.features == (1.0 if name == "conditional_full" else 0.5)
+    differing = ("features", "epochs", "snapshots", "precision", "parent")
+    same = {key: getattr(paper, key) for key in differing}
+    assert half.replace(**same) == paper and not half.beyond and half.precision == "bf16"
+
+
 def test_profile_paper_keeps_the_networks_of_figure_7_and_tests_10000_captions():
     kept = (set(config_for(name, "paper").snapshots) for name in ("wgan", "wgan_gp"))
     assert max(set.intersection(*kept)) == 50
@@ -75,7 +85,9 @@ def test_profile_paper_keeps_the_networks_of_figure_7_and_tests_10000_captions()
 def test_every_profile_gives_every_experiment(profile_name, name):
     chosen = config_for(name, profile_name)
     assert chosen.algorithm == config_for(name, "paper").algorithm
-    assert chosen.parent == config_for(name, "paper").parent
+    # A parent of another width is none.
+    random = profile_name == "half" and name == "conditional_full"
+    assert chosen.parent == ("" if random else config_for(name, "paper").parent)
     if chosen.parent:  # a warm start needs the same networks but for the caption's part
         parent = config_for(chosen.parent, profile_name)
         assert not ALGORITHMS[parent.algorithm].conditional
@@ -197,6 +209,17 @@ def test_a_wrong_profile_is_refused_with_a_sentence(own_profile, text, words):
         config_for("gan", "mine")
     for word in words:
         assert word in str(error.value)
+
+
+def test_a_profile_may_tell_data_sets_apart(own_profile):
+    own_profile("[training]\nk = {sample = 3, coco = 2}\n[training.gan]\nalgorithm = 'gan'\n")
+    assert config_for("gan", "mine") == config_for("gan", "mine", "sample") == Config("gan", k=3)
+    assert config_for("gan", "mine", "coco") == Config("gan", k=2)
+    with pytest.raises(InputError, match="k of 'gan' has no value for the data 'own'"):
+        config_for("gan", "mine", "own")
+    own_profile("[training.gan]\nalgorithm = 'gan'\nk = {}\n")
+    with pytest.raises(InputError, match="k of 'gan' has no value for the data 'sample'"):
+        config_for("gan", "mine")
 
 
 def test_an_experiments_table_goes_before_the_common_one(own_profile):

@@ -28,6 +28,20 @@ def finish(run: Run) -> Run:
     return run
 
 
+def test_the_wgan_gp_is_the_reduced_one_where_it_is_as_narrow(home, monkeypatch):
+    half, trained = Study("half", DATA), []
+    for changes in ({}, {"seed": 1}):
+        assert half.run("reduced", **changes) == half.run("wgan_gp", **changes)
+    paper = Study("paper", DATA)
+    assert paper.run("reduced").folder.name.startswith("reduced-")
+    finish(half.run("wgan_gp"))
+    monkeypatch.setattr(study, "train", lambda run, *_, **__: trained.append(run))
+    half.train("reduced", fresh=True)  # it was trained again for notebook 04
+    assert not trained
+    half.train("wgan_gp", fresh=True)
+    assert trained == [half.run("wgan_gp")]
+
+
 # --- settings ---------------------------------------------------------------------------------
 
 

@@ -73,14 +73,25 @@ def _urgency(name: str, seconds: dict[str, float]) -> float:
     return seconds.get(name, 0.0) + after
 
 
+def _before(names: list[str], study: Study) -> dict[str, set[str]]:
+    """Which notebooks each one waits for: those whose runs it reads, and one that trains the same
+    run."""
+    before, trained = {}, {}
+    for name in names:
+        before[name] = {NOTEBOOKS[run] for run in GRAPH[name].reads} & set(names)
+        if run := GRAPH[name].trains:
+            first = trained.setdefault(study.run(run).folder, name)
+            before[name] |= {first} - {name}
+    return before
+
+
 def _side_by_side(
-    names: list[str], do: Callable[[str], None], seconds: dict[str, float], jobs: int
+    before: dict[str, set[str]], do: Callable[[str], None], seconds: dict[str, float], jobs: int
 ) -> None:
-    """Does each notebook once those whose runs it reads are done, the longest chain first.
+    """Does each notebook once those that it waits for are done, the longest chain first.
 
     The first that fails stops the others: their runs go on from their last checkpoint.
     """
-    before = {n: {NOTEBOOKS[run] for run in GRAPH[n].reads} & set(names) for n in names}
     order = TopologicalSorter(before)
     order.prepare()
     ready, doing = [], {}
@@ -154,7 +165,7 @@ def make(
             with display.watch(name):
                 execute(notebook, parameters, mark)
 
-        _side_by_side(chosen, do, expected, jobs)
+        _side_by_side(_before(chosen, study), do, expected, jobs)
         if without_captions:
             missing = ", ".join(study.dataset.meta["missing"]) or "none match"
             raise InputError(

@@ -111,7 +111,7 @@ def shipped(data: str | None = None, profile_name: str | None = "published") -> 
     runs = [Run.open(str(file.parent)) for file in files]
     runs = [run for run in runs if run.experiment in order and data in (None, source(run))]
     if profile_name is not None:
-        runs = [run for run in runs if run.config == config_for(run.experiment, profile_name)]
+        runs = [r for r in runs if r.config == config_for(r.experiment, profile_name, source(r))]
     runs.sort(
         key=lambda run: (source(run), order.index(run.experiment), run.config.rejection_epochs)
     )
@@ -137,7 +137,8 @@ def beside_the_thesis() -> Table:
     thesis = [f"**the thesis**: {LABELS['conditional_reduced']}", DATA["coco"]]
     rows = [[*thesis, *_measures(THESIS), training, "not stated"]]
     for run in shipped(profile_name=None):
-        if run.config.rejection_epochs or run.config == config_for(run.experiment, "published"):
+        own = config_for(run.experiment, "published", source(run))
+        if run.config.rejection_epochs or run.config == own:
             whole = measured(run)
             rows += [_row(run, part) for part in (whole, whole.get("all_poses")) if part]
     return Table(head, rows)

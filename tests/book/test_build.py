@@ -261,12 +261,24 @@ def test_the_display_reads_what_the_trainings_tell(made, monkeypatch):
     assert not list(folder.iterdir())
 
 
+def before(*names: str, profile: str = "smoke") -> dict[str, set[str]]:
+    return build._before(list(names), Study(profile, DATA))
+
+
+def test_two_notebooks_that_train_one_run_wait_for_each_other():
+    """At half width the WGAN-GP is the reduced one."""
+    names = "04_wgan_gp", "07_reduced", "08_conditional_reduced"
+    reduced = {"08_conditional_reduced": {"07_reduced"}, "04_wgan_gp": set()}
+    assert before(*names, profile="half") == reduced | {"07_reduced": {"04_wgan_gp"}}
+    assert before(*names, profile="paper") == reduced | {"07_reduced": set()}
+
+
 def test_the_longest_chain_comes_first_and_waits_for_the_runs_it_reads():
     """Chains 03, 04 and 06 (70 s) and 07, 08 and 21 (100 s), one after the other."""
     seconds = {"07_reduced": 80, "08_conditional_reduced": 15, "21_evaluation": 5, "02_gan": 67}
     seconds |= {"03_wgan": 10, "04_wgan_gp": 50, "06_conditional_full": 10, "05_text_encoder": 1}
     done = []
-    build._side_by_side(sorted(seconds), done.append, seconds, jobs=1)
+    build._side_by_side(before(*sorted(seconds)), done.append, seconds, jobs=1)
     chains = ["07_reduced", "03_wgan", "02_gan", "04_wgan_gp"]
     later = ["08_conditional_reduced", "06_conditional_full", "21_evaluation", "05_text_encoder"]
     assert done == chains + later
@@ -282,7 +294,7 @@ def test_notebooks_are_done_side_by_side_but_not_before_what_they_read():
         log.append(f"{name} ends")
 
     names = ["03_wgan", "04_wgan_gp", "07_reduced", "08_conditional_reduced"]
-    build._side_by_side(names, do, {}, jobs=2)
+    build._side_by_side(before(*names), do, {}, jobs=2)
     assert log.index("03_wgan ends") < log.index("04_wgan_gp begins")
     assert log.index("07_reduced ends") < log.index("08_conditional_reduced begins")
     assert len(log) == 8
@@ -299,7 +311,7 @@ def test_the_first_failure_stops_the_notebooks_beside_it(project):
     stems = ["03_wgan", "01_data_preparation", "04_wgan_gp"]
     begun = time.monotonic()
     with pytest.raises(InputError, match="01_data_preparation.ipynb failed.*ZeroDivisionError"):
-        build._side_by_side(stems, lambda stem: execute(source(stem), {}), {}, jobs=2)
+        build._side_by_side(before(*stems), lambda stem: execute(source(stem), {}), {}, jobs=2)
     assert time.monotonic() - begun < 250  # half of the sleep: it was stopped
     assert not list(paths.EXECUTED.glob("*.ipynb"))
 
