@@ -199,7 +199,6 @@ def compact(out: Path = Argument(help="The file to write."), data: Data = "sampl
 def publish(
     runs: list[str] = Argument(help="Finished runs: folders, or names."),
     data: OwnData = None,
-    all_poses: bool = Option(False, help="Measure also with as many poses as there are real ones."),
 ) -> None:
     """Export finished runs to data/published, measure them, describe them there and in README."""
     from lib.book import published
@@ -208,7 +207,7 @@ def publish(
 
     for name in runs:
         run = Run.open(name)
-        print(paths.shown(published.publish(run, load(data or run.summary["data"]), all_poses)))
+        print(paths.shown(published.publish(run, load(data or run.summary["data"]))))
     published.README.write_text(published.readme(published.README.read_text()))
     published.pictures()
 

@@ -42,7 +42,8 @@ class Study:
         the parent with the profile's own settings. Where the WGAN-GP is as narrow as the reduced
         one, they are one run."""
         config = self.config(name, **changes)
-        if name == "reduced" and config == self.config("wgan_gp", **changes):
+        wider = name == "reduced" and "wgan_gp" in self.tables.get("training", {})
+        if wider and config == self.config("wgan_gp", **changes):
             name = "wgan_gp"
         parent = self.run(config.parent).folder.name if config.parent else ""
         folder = f"{name}-{identity(config, data_id(config, self.dataset), parent)}"

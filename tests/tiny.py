@@ -38,6 +38,7 @@ def split(poses: int, pairs: int | None = None, captions: int = 5, seed: int = 0
         person_ids=np.arange(poses),
         image_ids=np.arange(poses),
         image_sizes=np.ones((poses, 2), np.int32),
+        single=np.arange(poses) >= poses - pairs,
         activity=np.zeros(poses, np.int16),
         pair_pose=torch.arange(poses - pairs, poses),
         pair_first=count.cumsum(0) - count,

@@ -18,7 +18,7 @@ from lib.data import captions as text
 from lib.data.cache import Dataset, described
 from lib.device import device_for, hardware
 from lib.errors import InputError
-from lib.evaluation.comparison import ANSWERS, OPTIONS, filled, read_estimates
+from lib.evaluation.comparison import ANSWERS, OPTIONS, SHIPPED, filled, read_estimates
 from lib.evaluation.findings import THESIS
 from lib.evaluation.measures import evaluate
 from lib.figures.tables import Table
@@ -39,18 +39,16 @@ SENTENCES = (  # of no data set
     "a woman stands in front of a mirror",
 )
 SHOWN = (  # measures in a model card
-    "accuracy accuracy_real accuracy_fake retrieval_ratio precision recall coverage frechet "
+    "n_fake accuracy accuracy_real accuracy_fake typicality_ratio retrieval_ratio precision recall "
+    "coverage frechet implausible_real implausible_fake "
     "visible_real visible_fake copied r_precision_1 activity_accuracy"
 ).split()
 
 
-def publish(run: Run, dataset: Dataset, all_poses: bool = False) -> Path:
+def publish(run: Run, dataset: Dataset) -> Path:
     """Exports a finished run to data/published, measures what was exported on the data it was
     trained on, and describes it. One that is published already is only measured and described.
-
-    With ``all_poses``, it is measured once more with as many synthesised poses as there are real
-    ones, as a conditional model is anyway; with COCO's 116,021 that takes minutes. Raises an
-    InputError if files of the project have changes that are not committed, or as
+    Raises an InputError if files of the project have changes that are not committed, or as
     :func:`lib.book.release.export`.
     """
     if changed := uncommitted():
@@ -63,8 +61,6 @@ def publish(run: Run, dataset: Dataset, all_poses: bool = False) -> Path:
     conditional = ALGORITHMS[run.config.algorithm].conditional
     poses = None if conditional else profile("published")["evaluation"]["poses"]
     found = evaluate(exported, dataset, poses).summary()
-    if all_poses and not conditional:
-        found["all_poses"] = evaluate(exported, dataset, None).summary()
     # What an export before this one has added to data/published makes no commit "dirty".
     where = {"hardware": hardware(device_for()), "torch": torch.__version__}
     where["commit"] = commit().removesuffix("-dirty")
@@ -88,13 +84,11 @@ def card(run: Run, data: str) -> str:
     """A published run's model card; ``data``: one clause on what it was trained on."""
     s, found, networks = run.summary, measured(run), run.config.networks
     settings = [(k, str(v)) for k, v in dataclasses.asdict(run.config).items() if v not in ("", ())]
-    rows = []
-    for kind, part in (("", found), (", all poses", found.get("all_poses", {}))):
-        estimates = read_estimates(part)
-        for name in (name for name in SHOWN if name in estimates):
-            value, low, high = dataclasses.astuple(estimates[name])
-            interval = "" if math.isnan(low) else f"{low:.4g} to {high:.4g}"
-            rows.append([name + kind, f"{value:.4g}", interval])
+    rows, estimates = [], read_estimates(found)
+    for name in (name for name in SHOWN if name in estimates):
+        value, low, high = dataclasses.astuple(estimates[name])
+        interval = "" if math.isnan(low) else f"{low:.4g} to {high:.4g}"
+        rows.append([name, f"{value:.5g}", interval])
     other = "" if networks == "heatmaps" else f"; its networks are not the thesis's ({networks})"
     told = {"run": run, "algorithm": ALGORITHMS[run.config.algorithm], "other": other, "data": data}
     told |= {"passes": s["poses_seen"] / s["train_poses"], "minutes": s["seconds"] / 60}
@@ -129,37 +123,49 @@ def measured(run: Run) -> dict:
 
 
 def beside_the_thesis() -> Table:
-    """Accuracy and ratio of the thesis's model and of all published ones with the profile's
-    settings, and of those whose poses are chosen, with their provenance."""
-    head = ["model", "data", "1-NN accuracy", "retrieval ratio", "poses"]
-    head += ["minibatches, passes over the data, time and hardware", "seed, commit"]
-    training = "1,000 epochs of 17,326 poses, after 200 of 116,021, hardware not stated"
+    """What was measured of the thesis's model and of all published ones with the profile's
+    settings, and of those whose poses are chosen."""
     thesis = [f"**the thesis**: {LABELS['conditional_reduced']}", DATA["coco"]]
-    rows = [[*thesis, *_measures(THESIS), training, "not stated"]]
-    for run in shipped(profile_name=None):
+    rows = [(thesis, read_estimates(THESIS))]
+    rows += [(_model(run), read_estimates(measured(run))) for run in _compared()]
+    columns = filled(SHIPPED, [found for _, found in rows])
+    shown = [
+        [*model, f"{found['n_fake'].value:,}", *(show(found) for _, show in columns)]
+        for model, found in rows
+    ]
+    return Table(["model", "data", "poses", *(title for title, _ in columns)], shown)
+
+
+def provenance() -> Table:
+    """How the same models were trained, for how long and on what."""
+    head = ["model", "data", "minibatches", "passes over the data", "time and hardware"]
+    training = ["not stated", "1,000 of 17,326 poses, after 200 of 116,021", "not stated"]
+    thesis = [f"**the thesis**: {LABELS['conditional_reduced']}", DATA["coco"]]
+    rows = [[*thesis, *training, "not stated"]]
+    for run in _compared():
+        s, machine = run.summary, run.summary["hardware"].replace("(R)", "")
+        batches = f"{s['iterations']:,} × {run.config.batch_size}"
+        time = f"{s['seconds'] / 60:.0f} min on {machine.removesuffix(' Processor')}"
+        passes = f"{s['poses_seen'] / s['train_poses']:.1f}"
+        made = f"{run.config.seed}, {s.get('commit', '')[:7]}"
+        rows.append([*_model(run), batches, passes, time, made])
+    return Table([*head, "seed, commit"], rows)
+
+
+def _compared() -> list[Run]:
+    """The published runs with the profile's settings, and those whose poses are chosen."""
+
+    def counts(run: Run) -> bool:
         own = config_for(run.experiment, "published", source(run))
-        if run.config.rejection_epochs or run.config == own:
-            whole = measured(run)
-            rows += [_row(run, part) for part in (whole, whole.get("all_poses")) if part]
-    return Table(head, rows)
+        return run.config == own or run.config.rejection_epochs > 0
+
+    return [run for run in shipped(profile_name=None) if counts(run)]
 
 
-def _measures(found: dict) -> list[str]:
-    return [f"{found['accuracy']:.1%}", f"{found['retrieval_ratio']:.3f}", f"{found['n_fake']:,}"]
-
-
-def _row(run: Run, summary: dict) -> list[str]:
-    config, s = run.config, run.summary
-    keypoints = "; on keypoints" if config.networks == "keypoints" else ""
-    chosen = "; rejection sampling" if config.rejection_epochs else ""
-    machine = s["hardware"].replace("(R)", "").removesuffix(" Processor")
-    training = (
-        f"{s['iterations']:,} × {config.batch_size}, {s['poses_seen'] / s['train_poses']:.1f}, "
-        f"{s['seconds'] / 60:.0f} min on {machine}"
-    )
-    model, made = LABELS[run.experiment] + keypoints + chosen, s.get("commit", "")[:7]
-    measures = _measures(read_estimates(summary))
-    return [model, DATA[source(run)], *measures, training, f"{config.seed}, {made}"]
+def _model(run: Run) -> list[str]:
+    keypoints = "; on keypoints" if run.config.networks == "keypoints" else ""
+    chosen = "; rejection sampling" if run.config.rejection_epochs else ""
+    return [LABELS[run.experiment] + keypoints + chosen, DATA[source(run)]]
 
 
 def options(data: str, experiment: str) -> Table:
@@ -226,9 +232,8 @@ def pictures() -> None:
 
 
 def readme(text: str) -> str:
-    """The README with the table of the runs on COCO as they are now: each model once, with as many
-    poses as it was measured on at the most."""
+    """The README with the table of the runs on COCO as they are now."""
     table, (begin, end) = beside_the_thesis(), MARKS
-    coco = {row[0]: row[:1] + row[2:6] for row in table.rows if row[1] == DATA["coco"]}
-    shown = Table(table.head[:1] + table.head[2:6], list(coco.values()))._repr_markdown_()
+    coco = [row[:1] + row[2:] for row in table.rows if row[1] == DATA["coco"]]
+    shown = Table(table.head[:1] + table.head[2:], coco)._repr_markdown_()
     return text.split(begin)[0] + begin + shown + "\n" + end + text.split(end)[1]

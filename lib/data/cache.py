@@ -26,7 +26,7 @@ from lib.data import coco
 from lib.data.heatmaps import fit_to_heatmap
 from lib.errors import InputError
 
-FORMAT = 1  # of the cache; a cache of another format is prepared again
+FORMAT = 2  # of the cache; a cache of another format is prepared again
 GENERATOR = ("sample/people.py", "sample/activities.py", "sample/body.py", "skeleton.py")  # here
 HOW = "run notebooks/01_data_preparation.ipynb or `python -m lib prepare`"
 
@@ -41,6 +41,7 @@ class Split:
     person_ids: np.ndarray  # (N,) int64
     image_ids: np.ndarray  # (N,) int64
     image_sizes: np.ndarray  # (N, 2) int32: width, height; 0, 0 where unknown
+    single: np.ndarray  # (N,) bool: the only person in the image
     activity: np.ndarray  # (N,) int16: index into meta["activities"], -1 where none is known
     pair_pose: torch.Tensor  # (P,) int64: pose of each pair
     pair_first: torch.Tensor  # (P,) int64: first caption of each pair

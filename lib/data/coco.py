@@ -203,6 +203,7 @@ def _select(archive: Archive, split: str, found: dict) -> tuple[dict[str, np.nda
         "person_ids": np.array([p["id"] for p in poses], np.int64),
         "image_ids": np.array(images, np.int64),
         "image_sizes": np.array([_size(coco.imgs.get(image, {})) for image in images], np.int32),
+        "single": single,
         "pair_pose": pairs,
         "pair_first": first[pairs],
         "pair_count": (last - first)[pairs],

@@ -35,6 +35,7 @@ def _shown(name: str, spec: str, bracketed: str = "") -> Callable[[Measures], st
 FIDELITY: list[Column] = [
     ("1-NN accuracy", _shown("accuracy", ".1%")),
     ("synthesised (real)", _shown("accuracy_fake", ".0%", "accuracy_real")),
+    ("typicality ratio", _shown("typicality_ratio", ".3f")),
     ("retrieval ratio", _shown("retrieval_ratio", ".3f")),
     ("precision", _shown("precision", ".1%")),
     ("recall", _shown("recall", ".1%")),
@@ -45,7 +46,10 @@ VARIETY: list[Column] = [
     ("Fréchet distance", _shown("frechet", ".2f")),
     ("distance of two poses (of real ones)", _shown("diversity_fake", ".0f", "diversity_real")),
     ("visible keypoints (of real poses)", _shown("visible_fake", ".1f", "visible_real")),
-    ("limb of unusual length", _shown("implausible_fake", ".1%")),
+    (
+        "limb of unusual length (of real poses)",
+        _shown("implausible_fake", ".1%", "implausible_real"),
+    ),
     ("as near as a copy", _shown("copied", ".1%")),
 ]
 ALIGNMENT: list[Column] = [
@@ -54,9 +58,10 @@ ALIGNMENT: list[Column] = [
     ("to another caption's", _shown("distance_shuffled", ".0f")),
     ("activity", _shown("activity_accuracy", ".1%")),
 ]
-# Of runs that differ in settings, without captions and with them.
-OPTIONS = [*FIDELITY[:3], FIDELITY[-1], VARIETY[2]]
-ANSWERS = [FIDELITY[0], FIDELITY[2], ALIGNMENT[0], ALIGNMENT[3], ALIGNMENT[-1]]
+# Of runs that differ in settings, without captions and with them; and of those that are shipped.
+OPTIONS = [*FIDELITY[:2], FIDELITY[3], FIDELITY[-1], VARIETY[2]]
+ANSWERS = [FIDELITY[0], FIDELITY[3], ALIGNMENT[0], ALIGNMENT[3], ALIGNMENT[-1]]
+SHIPPED = [*FIDELITY[:4], FIDELITY[5], VARIETY[3], VARIETY[0], VARIETY[4], ALIGNMENT[0]]
 
 
 class Comparison:
@@ -71,11 +76,15 @@ class Comparison:
                 self.models[name] = read_estimates(known or study.evaluate(run).summary())
 
     @cached_property
-    def ends(self) -> dict[str, Measures]:
+    def references(self) -> dict[str, measures.Evaluation]:
         """Real poses and the mean pose, which any model should lie between."""
-        poses = self.study.tables["evaluation"]["poses"]
-        found = measures.references(self.study.dataset, poses)
-        return {name: read_estimates(result.summary()) for name, result in found.items()}
+        return measures.references(self.study.dataset, self.study.tables["evaluation"]["poses"])
+
+    @property
+    def ends(self) -> dict[str, Measures]:
+        """The measures of these two."""
+        found = self.references.items()
+        return {name: read_estimates(result.summary()) for name, result in found}
 
     @cached_property
     def baselines(self) -> dict[str, Measures]:

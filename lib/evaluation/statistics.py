@@ -30,12 +30,13 @@ class Estimate:
         return int(self.low > other.high) - int(self.high < other.low)
 
 
-def bootstrap(*outcomes: np.ndarray, seed: int = 0) -> Estimate:
+def bootstrap(*outcomes: np.ndarray, seed: int = 0, paired: bool = True) -> Estimate:
     """The mean of one outcome a pose, or the ratio of the means of two, with the percentile
     interval of the bootstrap.
 
-    ``outcomes`` are (N,); a second one is divided by the first and resampled with it. Outcomes are
-    resampled, not poses: a pose drawn twice would be its own nearest neighbour.
+    ``outcomes`` are (N,); a second one is divided by the first and resampled with it or, where the
+    two are not ``paired`` and may differ in number, apart. Outcomes are resampled, not poses: a
+    pose drawn twice would be its own nearest neighbour.
     """
 
     def statistic(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -44,12 +45,12 @@ def bootstrap(*outcomes: np.ndarray, seed: int = 0) -> Estimate:
 
     outcomes = [np.asarray(each, dtype=np.float64) for each in outcomes]
     value = float(statistic(*outcomes))
-    if len(outcomes[0]) < 2:
+    if min(map(len, outcomes)) < 2:
         return Estimate(value)
     found = stats.bootstrap(
         outcomes,
         statistic,
-        paired=True,
+        paired=paired,
         vectorized=True,
         method="percentile",
         n_resamples=RESAMPLES,

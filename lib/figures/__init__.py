@@ -2,11 +2,12 @@
 # ruff: noqa: F401
 
 from lib.figures.curves import (
+    by_size,
     distance_histograms,
     loss_curves,
+    nearest_histograms,
     norms,
     preferences,
-    retrieval_histogram,
 )
 from lib.figures.poses import (
     annotated_image,

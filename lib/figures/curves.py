@@ -119,29 +119,63 @@ def _histogram(ax: Axes, values: np.ndarray, bins: np.ndarray, colour, label: st
     ax.legend(frameon=False)
 
 
-@STYLE
-def distance_histograms(
-    same: np.ndarray,
-    different: np.ndarray,
-    labels: tuple[str, str] = ("same image", "two images"),
-    xlabel: str = "euclidean distance between caption encodings",
-) -> Figure:
-    """Two samples of distances, (n,) and (m,), as histograms over one another (Figure 10)."""
-    samples = [np.asarray(sample, dtype=float) for sample in (same, different)]
+def _overlaid(
+    ax: Axes, samples: tuple[np.ndarray, np.ndarray], labels: tuple[str, str], xlabel: str
+) -> None:
+    """Two samples of numbers, (n,) and (m,), as histograms over one another."""
+    samples = [np.asarray(sample, dtype=float) for sample in samples]
     number = int(np.clip(np.sqrt(min(map(len, samples))), 10, 60))  # few values, broad bins
     bins = np.histogram_bin_edges(np.concatenate(samples), number)
-    fig = Page(WIDTH, 3.6, layout="constrained")
-    ax = fig.subplots()
     for sample, colour, label in zip(samples, (BLUE, ORANGE), labels, strict=True):
         _histogram(ax, sample, bins, colour, label)
     ax.set_xlabel(xlabel)
+
+
+@STYLE
+def distance_histograms(same: np.ndarray, different: np.ndarray) -> Figure:
+    """Distances of encodings, (n,) of one image's captions and (m,) of two images' (Figure 10)."""
+    fig = Page(WIDTH, 3.6, layout="constrained")
+    labels, xlabel = ("same image", "two images"), "euclidean distance between caption encodings"
+    _overlaid(fig.subplots(), (same, different), labels, xlabel)
     return fig
 
 
-def retrieval_histogram(d_r: np.ndarray, d_g: np.ndarray) -> Figure:
-    """Distances (n,) of validation poses to their nearest real and synthesised pose (Figure 21)."""
-    labels = ("nearest real pose", "nearest synthesised pose")
-    return distance_histograms(d_r, d_g, labels, "distance (heatmap pixels, sum over keypoints)")
+@STYLE
+def nearest_histograms(result) -> Figure:
+    """Distances to the nearest neighbour in both directions, of an
+    :class:`lib.evaluation.measures.Evaluation` (Figure 21)."""
+    fig = Page(WIDTH, 6.4, layout="constrained")
+    to, back = fig.subplots(2, 1)
+    samples = result.typicality_real, result.typicality_fake
+    _overlaid(
+        to, samples, ("real poses", "synthesised poses"), "distance to the nearest validation pose"
+    )
+    samples = result.retrieval_real, result.retrieval_fake
+    labels = ("to the nearest real pose", "to the nearest synthesised pose")
+    _overlaid(
+        back, samples, labels, "distance of a validation pose (heatmap pixels, sum over keypoints)"
+    )
+    return fig
+
+
+@STYLE
+def by_size(accuracies: dict[str, dict[int, Estimate]]) -> Figure:
+    """1-NN accuracies over the number of poses of each kind, a line with its 95 % band for each of
+    what they are of; the dashed line is what no test can beat."""
+    fig = Page(WIDTH, 3.6, layout="constrained")
+    ax = fig.subplots()
+    for (label, found), colour in zip(accuracies.items(), (BLUE, ORANGE, RED), strict=False):
+        low, high = ([getattr(e, end) for e in found.values()] for end in ("low", "high"))
+        ax.plot(
+            list(found), [e.value for e in found.values()], "o-", ms=4, color=colour, label=label
+        )
+        ax.fill_between(list(found), low, high, color=colour, alpha=0.2, lw=0)
+    ax.axhline(0.5, color="0.35", lw=1.2, ls="--")
+    ax.set(xlabel="poses of each kind", ylabel="1-NN accuracy", xscale="log")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.yaxis.set_major_formatter("{x:.0%}")
+    ax.legend(frameon=False)
+    return fig
 
 
 @STYLE

@@ -18,7 +18,6 @@ from lib.book import build, published, release
 from lib.data.cache import compact, load
 from lib.errors import InputError
 from lib.evaluation.comparison import read_estimates
-from lib.evaluation.measures import evaluate
 from lib.study import Study
 from lib.training import distributed, series
 from lib.training.loop import train
@@ -61,11 +60,13 @@ def test_an_export_has_half_the_weights_and_gives_nearly_the_same_poses(finished
     assert next(exported.discriminator().parameters()).dtype == torch.float32
 
 
-def test_d_is_exported_only_where_another_model_starts_from_it(finished, tmp_path):
+def test_d_is_exported_where_another_model_starts_from_it_or_training_may_go_on(finished, tmp_path):
     for experiment in ("gan", "reduced"):
         run = dataclasses.replace(finished, experiment=experiment)
         folder = release.export(run, tmp_path / experiment)
         assert (folder / "discriminator.safetensors").exists() == (experiment == "reduced")
+    plain = dataclasses.replace(finished, experiment="gan", config=tiny.config(epochs=3))
+    assert (release.export(plain, tmp_path / "on") / "discriminator.safetensors").exists()
     with pytest.raises(InputError, match=r"discriminator\.safetensors cannot be read"):
         Run.open(str(tmp_path / "gan" / finished.folder.name)).discriminator()
 
@@ -159,9 +160,8 @@ def test_a_published_run_is_found_measured_and_described(cache, monkeypatch):
     for name in ("gan", "reduced", "conditional_reduced"):
         trained = study.run(name)
         assert not trained.published
-        folder = published.publish(trained, cache, all_poses=name == "conditional_reduced")
+        folder = published.publish(trained, cache)
         stored = json.loads((folder / "evaluation.json").read_text())
-        assert "all_poses" not in stored  # a conditional model's are all of them anyway
         assert 0 <= stored["accuracy"] <= 1 and stored["measured_with"]["torch"]
         trained.delete()
         run = study.run(name)
@@ -170,7 +170,8 @@ def test_a_published_run_is_found_measured_and_described(cache, monkeypatch):
         assert again == {key: value for key, value in stored.items() if key != "measured_with"}
         assert run.evaluation.parent == paths.RUNS / folder.name  # nothing is written there
         card = (folder / "README.md").read_text()
-        assert f"| accuracy | {stored['accuracy']:.4g} |" in card
+        assert f"| accuracy | {stored['accuracy']:.5g} |" in card
+        assert f"| n_fake | {stored['n_fake']} |" in card
         assert f"COCO 2017 ({len(cache.train.poses)} training" in card
         assert "of the thesis.\n" in card and "not the thesis's" not in card
         assert ("captions.safetensors" in {p.name for p in folder.iterdir()}) == (
@@ -210,29 +211,27 @@ def test_tables_of_published_runs(cache, monkeypatch):
     other = study.train("reduced", device="cpu", ema=0.5, epochs=1, batch_size=8)
     assert published.reproduced(cache) == "None of the published runs were measured again here."
     for run in (study.run("gan"), study.run("reduced"), other):
-        published.publish(run, cache, all_poses=run.experiment == "gan")
+        published.publish(run, cache)
     assert [run.experiment for run in published.shipped()] == ["gan", "reduced"]
     assert len(published.shipped("coco", None)) == 3 and not published.shipped("sample")
     summary = published.shipped()[1].folder / "summary.json"
     hardware = {"hardware": "2 cores of Intel(R) Xeon(R) Processor"}
     summary.write_text(json.dumps(json.loads(summary.read_text()) | hardware))
-    table = published.beside_the_thesis()
-    thesis, _, gan, reduced = table.rows
-    assert gan[4] == f"{len(cache.train.poses):,}" != reduced[4] == "8"
-    stored = published.measured(published.shipped()[0])
-    whole = evaluate(published.shipped()[0], cache, None).summary()
-    assert stored["all_poses"] == whole and gan[3].startswith(f"{whole['retrieval_ratio']:.3f} [")
-    card = (published.shipped()[0].folder / "README.md").read_text()
-    assert f"| accuracy, all poses | {whole['accuracy']:.4g} |" in card
-    assert thesis[2:5] == ["66.7%", "1.041", "17,326"]
+    table, trained = published.beside_the_thesis(), published.provenance()
+    thesis, _, reduced = (dict(zip(table.head, row, strict=True)) for row in table.rows)
+    assert [thesis[key] for key in ("poses", "1-NN accuracy")] == ["17,326", "66.7%"]
+    assert thesis["typicality ratio"] == "1.041" and not thesis["retrieval ratio"]
     found = published.measured(published.shipped()[1])
-    assert reduced[:2] == ["WGAN-GP, reduced", "COCO 2017"]
-    assert reduced[2].startswith(f"{found['accuracy']:.1%} [")
+    assert [reduced[key] for key in ("model", "data")] == ["WGAN-GP, reduced", "COCO 2017"]
+    assert reduced["poses"] == "8" == str(found["n_fake"])
+    assert reduced["1-NN accuracy"].startswith(f"{found['accuracy']:.1%} [")
+    assert reduced["recall"].startswith(f"{found['recall']:.1%} [")
+    assert not any(name.startswith("R-precision") for name in table.head)  # of captions only
     placing = dataclasses.replace(other, config=other.config.replace(networks="keypoints"))
-    assert published._row(placing, found)[0] == "WGAN-GP, reduced; on keypoints"
-    assert reduced[5] == "16 × 4, 2.0, 0 min on 2 cores of Intel Xeon"
-    assert reduced[6] == f"0, {commit()[:7]}"
-    assert all(len(row) == len(table.head) for row in table.rows)
+    assert published._model(placing)[0] == "WGAN-GP, reduced; on keypoints"
+    assert [row[:2] for row in trained.rows] == [row[:2] for row in table.rows]
+    shown = ["16 × 4", "2.0", "0 min on 2 cores of Intel Xeon", f"0, {commit()[:7]}"]
+    assert trained.rows[-1][2:] == shown and trained.rows[0][-1] == "not stated"
     study.run("reduced").delete()
     own = study.run("reduced")
     study.evaluate(own)
@@ -268,11 +267,13 @@ def test_nothing_is_trained_where_published_runs_are_asked_for(cache):
 def test_the_readme_has_the_table_of_the_published_runs():
     text = published.README.read_text()
     assert published.readme(text) == text
-    assert "| **the thesis**: conditional, reduced, warm start | 66.7% | 1.041 | 17,326 |" in text
+    assert (
+        "| **the thesis**: conditional, reduced, warm start | 17,326 | 66.7% |  | 1.041 |" in text
+    )
     rows = text.partition(published.MARKS[0])[2].partition(published.MARKS[1])[0].splitlines()[2:]
     models = [row.split("|")[1] for row in rows]
-    assert len(models) == len(set(models)) > 5  # the largest measurement of each, on COCO
-    assert "116,021" in text and "sample data" not in "".join(rows)
+    assert len(models) == len(set(models)) > 5
+    assert "sample data" not in "".join(rows)
 
 
 # --- options: runs of which only the figures are kept -------------------------------------------
@@ -481,11 +482,8 @@ def test_publish_and_compact_from_the_command_line(cache, monkeypatch, tmp_path,
     monkeypatch.setattr(published, "pictures", lambda: drawn.append(True))
     series.train_series(["gan"], cache, "published", device="cpu")
     name = Study("published", cache).run("gan").folder.name
-    cli.app(["publish", name, "--all-poses"], standalone_mode=False)
+    cli.app(["publish", name], standalone_mode=False)
     assert (paths.PUBLISHED / name / "README.md").exists() and drawn
-    assert published.measured(published.shipped()[0])["all_poses"]["n_fake"] == len(
-        cache.train.poses
-    )
     text = published.README.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter") and "| GAN | " in text
     cli.app(["compact", str(tmp_path / "c.safetensors"), "--data", "coco"], standalone_mode=False)

@@ -58,7 +58,7 @@ def test_load_gives_what_the_files_hold(prepared):
         wanted = {
             key.removeprefix(f"{name}."): a for key, a in arrays.items() if key.startswith(name)
         }
-        for key in ("keypoints", "boxes", "person_ids", "image_ids", "image_sizes"):
+        for key in ("keypoints", "boxes", "person_ids", "image_ids", "image_sizes", "single"):
             stored, read = getattr(split, key), wanted[key]
             assert stored.dtype == read.dtype and (stored == read).all(), key
         for key in ("pair_pose", "pair_first", "pair_count"):
@@ -97,7 +97,7 @@ def test_cache_holds_no_heatmaps(prepared):
     source, cache, _ = prepared
     with safe_open(cache, framework="numpy") as file:
         shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}
-    assert len(shapes) == 24 and all(64 not in shape for shape in shapes.values())
+    assert len(shapes) == 26 and all(64 not in shape for shape in shapes.values())
 
 
 def test_unknown_activities(tiny_coco, tmp_path, home):

@@ -65,7 +65,7 @@ def test_order_and_content(tiny_coco, tmp_path):
         chosen.pair_pose, chosen.pair_first, chosen.pair_count, strict=True
     ):
         rows = slice(first, first + count)
-        assert count == 5
+        assert count == 5 and chosen.single[pose]
         assert (chosen.caption_images[rows] == chosen.image_ids[pose]).all()
         assert [c[-2] for c in chosen.captions[rows]] == list("01234")
 

@@ -20,8 +20,9 @@ from lib.figures.tables import Table
 from lib.notebooks import NOTEBOOKS
 
 DATA = tiny.dataset()
-NAMES = ("accuracy", "retrieval_ratio", "precision", "recall", "density", "coverage", "copied")
-PAIRED = ("accuracy", "diversity", "visible", "implausible", "retrieval")
+NAMES = ("accuracy", "retrieval_ratio", "typicality_ratio", "precision", "recall", "density")
+NAMES += ("coverage", "copied")
+PAIRED = ("accuracy", "diversity", "visible", "implausible", "retrieval", "typicality")
 
 
 def measures(value: float = 0.5, n: int = 60, **more: Estimate) -> Evaluation:
@@ -30,7 +31,7 @@ def measures(value: float = 0.5, n: int = 60, **more: Estimate) -> Evaluation:
     found |= {f"{name}_fake": Estimate(value, value - 0.1, value + 0.1) for name in PAIRED}
     found |= {f"{name}_real": Estimate(2 * value) for name in PAIRED}
     found |= {"frechet": Estimate(value)} | more
-    return Evaluation(found, np.zeros(3), np.zeros(3), torch.zeros(n + 1, 1), torch.zeros(n, 1))
+    return Evaluation(found, *[np.zeros(3)] * 4, torch.zeros(n + 1, 1), torch.zeros(n, 1))
 
 
 def fit(value: float, **activity: Estimate) -> dict[str, Estimate]:
@@ -108,6 +109,7 @@ def test_every_cell_by_hand():
         "accuracy": Estimate(0.6251, 0.6, 0.65),
         "accuracy_fake": Estimate(0.37, 0.3, 0.4),
         "accuracy_real": Estimate(0.8802, 0.8, 0.9),
+        "typicality_ratio": Estimate(0.9416, 0.9, 1.0),
         "retrieval_ratio": Estimate(1.0416, 1, 1.1),
         "density": Estimate(0.987, 0.9, 1.1),
         "diversity_fake": Estimate(123.4),
@@ -115,6 +117,7 @@ def test_every_cell_by_hand():
         "visible_fake": Estimate(12.34, 12, 13),
         "visible_real": Estimate(14.06, 14, 15),
         "implausible_fake": Estimate(0.031, 0.02, 0.04),
+        "implausible_real": Estimate(0.044),
         "frechet": Estimate(1.234),
         "copied": Estimate(0.0123, 0.01, 0.02),
         "precision": Estimate(0.7, 0.6, 0.8),
@@ -130,6 +133,7 @@ def test_every_cell_by_hand():
     assert [show(found) for _, show in FIDELITY] == [
         "62.5% [60.0%, 65.0%]",
         "37% (88%)",
+        "0.942 [0.900, 1.000]",
         "1.042 [1.000, 1.100]",
         "70.0% [60.0%, 80.0%]",
         "30.0% [20.0%, 40.0%]",
@@ -140,7 +144,7 @@ def test_every_cell_by_hand():
         "1.23",
         "123 (151)",
         "12.3 (14.1)",
-        "3.1% [2.0%, 4.0%]",
+        "3.1% (4.4%)",
         "1.2% [1.0%, 2.0%]",
     ]
     assert [show(found) for _, show in ALIGNMENT] == [

@@ -1,6 +1,7 @@
 """The measures of chapter 4.4 as a whole: of constructed sets, of runs, of real and mean poses."""
 
 import copy
+import dataclasses
 import pickle
 from types import SimpleNamespace
 
@@ -13,11 +14,12 @@ from scipy.linalg import sqrtm
 
 from lib.config import Config
 from lib.data.heatmaps import decode, render, through_heatmap
-from lib.evaluation import measures, networks
+from lib.evaluation import measures, neighbours, networks
 from lib.evaluation.alignment import mean_pose, own_captions
 from lib.evaluation.limbs import implausible
 from lib.evaluation.measures import (
     Evaluation,
+    by_size,
     compare,
     evaluate,
     frechet_distance,
@@ -31,6 +33,7 @@ from lib.training.loop import train
 UNCONDITIONAL = {
     "accuracy", "accuracy_real", "accuracy_fake", "copied",
     "retrieval_real", "retrieval_fake", "retrieval_ratio",
+    "typicality_real", "typicality_fake", "typicality_ratio",
     "precision", "recall", "density", "coverage", "frechet",
     "visible_real", "visible_fake", "implausible_real", "implausible_fake",
     "diversity_real", "diversity_fake",
@@ -159,6 +162,7 @@ def test_every_measure_equals_one_of_its_own(coder):
     np.fill_diagonal(between, np.inf)
     right = (between.argmin(axis=1) < 30) == (np.arange(54) < 30)
     d_r, d_g = matrix(q, r).min(axis=1), matrix(q, f).min(axis=1)
+    t_r, t_g = matrix(r, q).min(axis=1), matrix(f, q).min(axis=1)
     radii_r = np.sort(between[:30, :30], axis=1)[:, 4]
     radii_f = np.sort(between[30:, 30:], axis=1)[:, 4]
     inside = between[30:, :30] <= radii_r
@@ -169,6 +173,8 @@ def test_every_measure_equals_one_of_its_own(coder):
         "accuracy_fake": right[30:],
         "retrieval_real": d_r,
         "retrieval_fake": d_g,
+        "typicality_real": t_r,
+        "typicality_fake": t_g,
         "precision": inside.any(axis=1),
         "recall": (between[30:, :30] <= radii_f[:, None]).any(axis=0),
         "density": inside.sum(axis=1) / 5,
@@ -187,6 +193,9 @@ def test_every_measure_equals_one_of_its_own(coder):
     wanted = bootstrap(d_r, d_g, seed=5)
     assert found["retrieval_ratio"].value == pytest.approx(d_g.mean() / d_r.mean(), rel=1e-6)
     assert found["retrieval_ratio"].low == pytest.approx(wanted.low, rel=1e-5)
+    wanted = bootstrap(t_r, t_g, seed=5, paired=False)
+    assert found["typicality_ratio"].value == pytest.approx(t_g.mean() / t_r.mean(), rel=1e-6)
+    assert found["typicality_ratio"].high == pytest.approx(wanted.high, rel=1e-5)
     assert found["copied"].value == 6 / 24
     features = coder(real).numpy(), coder(fake).numpy()
     assert found["frechet"].value == pytest.approx(direct(*map(np.float64, features)), rel=1e-5)
@@ -196,6 +205,8 @@ def test_every_measure_equals_one_of_its_own(coder):
     assert {name for name in found if np.isnan(found[name].low)} == WITHOUT_INTERVAL
     np.testing.assert_allclose(result.retrieval_real, d_r, rtol=1e-5)
     np.testing.assert_allclose(result.retrieval_fake, d_g, rtol=1e-5)
+    np.testing.assert_allclose(result.typicality_real, t_r, rtol=1e-5)
+    np.testing.assert_allclose(result.typicality_fake, t_g, rtol=1e-5)
     assert result.real is real and result.fake is fake
 
 
@@ -262,7 +273,7 @@ class Memory(torch.nn.Module):
 
 def split_of(pose: np.ndarray, seed: int) -> tiny.Part:
     """Every second pose is a pair with one to three captions, encoded as the pose's number and
-    the caption's."""
+    the caption's; those and every other pose in between are alone in their image."""
     pair_pose = torch.arange(0, len(pose), 2)
     count = torch.randint(1, 4, (len(pair_pose),), generator=torch.Generator().manual_seed(seed))
     vectors = torch.zeros(int(count.sum()), 300)
@@ -270,6 +281,7 @@ def split_of(pose: np.ndarray, seed: int) -> tiny.Part:
     vectors[:, 1] = torch.arange(len(vectors))
     return tiny.Part(
         poses=torch.from_numpy(pose).float(),
+        single=np.arange(len(pose)) % 4 < 3,
         pair_pose=pair_pose,
         pair_first=count.cumsum(0) - count,
         pair_count=count,
@@ -323,15 +335,17 @@ def test_a_generator_that_memorised_poses_a_little_off(dataset, examiners):
 
 
 def test_an_unconditional_generator_with_one_pose(dataset, examiners):
-    """A collapsed mode: as many poses as there are training poses, all the same."""
+    """A collapsed mode: as many poses as there are real ones, all the same."""
     result = evaluate(run_of("wgan_gp", Memory(dataset.train.poses[4:5])), dataset, None)
-    assert torch.equal(result.real, dataset.train.poses)  # all poses, not those of pairs
-    assert len(result.fake) == 80 and len(result.retrieval_real) == 24
+    # Those that are alone in their image (4.4.2), with captions or without.
+    assert torch.equal(result.real, dataset.train.poses[np.arange(80) % 4 < 3])
+    assert len(result.fake) == 60 and len(result.retrieval_real) == 18
     assert result.diversity_fake == 0 < result.diversity_real
-    assert result.copied == 1 and result.recall == pytest.approx(1 / 80)
+    assert result.copied == 1 and result.recall == pytest.approx(1 / 60)
     # One training pose coincides with the fakes and is taken for one; all others are known.
     assert result.accuracy > 0.5
-    only = matrix(dataset.val.poses.numpy(), dataset.train.poses[4:5].numpy())[:, 0]
+    asking = dataset.val.poses[np.arange(24) % 4 < 3].numpy()
+    only = matrix(asking, dataset.train.poses[4:5].numpy())[:, 0]
     np.testing.assert_allclose(result.retrieval_fake, only, rtol=1e-5)
     assert result.retrieval_ratio > 1
     assert result.estimates.keys() == UNCONDITIONAL and not examiners
@@ -345,8 +359,30 @@ def test_real_poses_go_through_a_heatmap_as_synthesised_ones_do(dataset, monkeyp
     for split in (between.train, between.val):
         split.poses[..., :2] += 0.25
     real, _, queries, known, _, seed = evaluate(run, between, None, seed=8)
-    assert torch.equal(real, dataset.train.poses) and torch.equal(known, real)
-    assert torch.equal(queries, dataset.val.poses) and seed == 8
+    alone = np.arange(80) % 4 < 3
+    assert torch.equal(real, dataset.train.poses[alone]) and torch.equal(known, dataset.train.poses)
+    assert torch.equal(queries, dataset.val.poses[alone[:24]]) and seed == 8
+
+
+def test_where_no_pose_is_alone_all_are_compared(dataset, monkeypatch):
+    monkeypatch.setattr(measures, "compare", lambda *given: given)
+    crowded = copy.deepcopy(dataset)
+    crowded.train.single[:], crowded.val.single[:] = False, False
+    real, _, queries, *_ = evaluate(run_of("wgan_gp", Memory(dataset.train.poses)), crowded, None)
+    assert torch.equal(real, dataset.train.poses) and torch.equal(queries, dataset.val.poses)
+
+
+@pytest.mark.parametrize("algorithm", ["wgan_gp", "conditional_gan"])
+def test_validation_poses_are_random_ones_too(dataset, examiners, monkeypatch, algorithm):
+    asked = []
+    nearest = compare
+    monkeypatch.setattr(measures, "compare", lambda *given: asked.append(given) or nearest(*given))
+    run = run_of(algorithm, Memory(dataset.train.poses))
+    for seed in (0, 1):
+        evaluate(run, dataset, 5, seed=seed)
+    (first, other), known = (given[2] for given in asked), dataset.val.poses
+    assert len(first) == len(other) == 5 and not torch.equal(first, other)
+    assert all((pose == known).all(dim=(1, 2)).any() for pose in first)
 
 
 def test_fewer_poses_are_a_choice_that_the_seed_decides(dataset, examiners):
@@ -438,7 +474,8 @@ def test_what_is_held_out_is_in_no_other_set(monkeypatch, known, most, size):
     references(data, most, seed=6)
     (real, held_out, queries, rest, *more), (same, mean, _, everything, *_) = asked
     assert len(real) == len(held_out) == len(mean) == size and torch.equal(real, same)
-    assert torch.equal(queries, through_heatmap(val[:most]))
+    order = torch.randperm(15, generator=seeded(6))[:most].sort().values
+    assert torch.equal(queries, through_heatmap(val[order]))
     assert more[1] == 6
 
     def names(poses: torch.Tensor) -> set[str]:
@@ -509,6 +546,8 @@ def made() -> Evaluation:
         "accuracy_fake": Estimate(0.6, 0.5, 0.7),
         "retrieval_real": Estimate(2.0, 1.0, 3.0),
         "retrieval_fake": Estimate(2.5, 2.0, 3.0),
+        "typicality_real": Estimate(4.0, 3.0, 5.0),
+        "typicality_fake": Estimate(5.0),
         "diversity_real": Estimate(9.0),
         "diversity_fake": Estimate(8.0),
         "visible_real": Estimate(12.0, 11.0, 13.0),
@@ -516,7 +555,8 @@ def made() -> Evaluation:
         "implausible_real": Estimate(0.04, 0.03, 0.05),
         "implausible_fake": Estimate(0.125, 0.12, 0.13),
     }
-    return Evaluation(shown, np.array([1.0, 3.0, 2.0]), np.array([2.0, 3.0, 2.5]), two, two[:1])
+    distances = ([1.0, 3.0, 2.0], [2.0, 3.0, 2.5], [3.0, 5.0], [5.0])
+    return Evaluation(shown, *map(np.array, distances), two, two[:1])
 
 
 def test_an_estimate_s_value_goes_by_its_name(made):
@@ -543,8 +583,8 @@ def test_a_summary_holds_numbers_and_ends_of_intervals(made):
         for name in made.estimates
         if f"{name}_low" in summary
     }
-    assert again == {k: v for k, v in made.estimates.items() if not k.startswith("diversity")}
-    assert len(summary) == 11 + 2 * 9 + 3
+    assert again == {k: e for k, e in made.estimates.items() if not np.isnan(e.low)}
+    assert len(summary) == 13 + 2 * 10 + 3
 
 
 def test_the_main_numbers_are_a_table(made):
@@ -553,8 +593,26 @@ def test_the_main_numbers_are_a_table(made):
     assert set(lines[1]) == {"|", "-", " "} and all(line.count("|") == 5 for line in lines)
     assert lines[2].endswith("|  | 75.0% [70.0%, 80.0%] | 50% |")
     assert "| 90.0% [80.0%, 100.0%] | 60.0% [50.0%, 70.0%] | 50% |" in lines[3]
-    assert "| 2.0 [1.0, 3.0] | 2.5 [2.0, 3.0] | equal |" in lines[4]
-    assert "| 9.0 | 8.0 | equal |" in lines[5]
-    assert "| 12.0 [11.0, 13.0] | 11.5 [11.0, 12.0] | equal |" in lines[6]
-    assert "| 4.0% [3.0%, 5.0%] | 12.5% [12.0%, 13.0%] | equal |" in lines[7]
-    assert lines[8] == "| poses | 2 | 1 |  |" and len(lines) == 9
+    assert "| 4.0 [3.0, 5.0] | 5.0 | equal |" in lines[4]
+    assert "| 2.0 [1.0, 3.0] | 2.5 [2.0, 3.0] | equal |" in lines[5]
+    assert "| 9.0 | 8.0 | equal |" in lines[6]
+    assert "| 12.0 [11.0, 13.0] | 11.5 [11.0, 12.0] | equal |" in lines[7]
+    assert "| 4.0% [3.0%, 5.0%] | 12.5% [12.0%, 13.0%] | equal |" in lines[8]
+    assert lines[9] == "| poses | 2 | 1 |  |" and len(lines) == 10
+
+
+def test_accuracies_of_fewer_poses_are_of_random_parts_of_both_sets(made, monkeypatch):
+    """Unlike crowds: the more poses, the better they are told apart."""
+    monkeypatch.setattr(measures, "SMALLEST", 25)
+    real, fake = crowd(230, 1), crowd(230, 2)
+    fake[..., :2] += 0.5
+    result = dataclasses.replace(made, real=real, fake=fake[:210])
+    found = by_size(result, seed=4)
+    assert list(found) == [25, 50, 100, 200, 210]
+    parts = (
+        x[torch.randperm(len(x), generator=seeded(4))[:50].sort().values]
+        for x in (real, fake[:210])
+    )
+    assert found[50] == bootstrap(neighbours.leave_one_out(*parts), seed=4)
+    assert found[25].value < found[210].value
+    assert list(by_size(dataclasses.replace(made, real=real[:20], fake=fake[:20]))) == [20]

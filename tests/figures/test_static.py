@@ -1,6 +1,7 @@
 """What the figures show is what they were given."""
 
 from itertools import combinations
+from types import SimpleNamespace
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -390,10 +391,29 @@ def test_histograms_show_densities_and_means():
         assert area == pytest.approx(1, abs=1e-6)
 
 
-def test_retrieval_histogram_names_the_sets():
-    ax = curves.retrieval_histogram(np.array([99.0, 101.0]), np.array([104.0, 106.0])).axes[0]
-    assert legend(ax) == ["nearest real pose (mean 100.0)", "nearest synthesised pose (mean 105.0)"]
-    assert "heatmap pixels" in ax.get_xlabel()
+def test_nearest_histograms_name_sets_and_directions():
+    names = ("typicality_real", "typicality_fake", "retrieval_real", "retrieval_fake")
+    samples = np.array([[99.0, 101.0], [104.0, 106.0], [69.0, 71.0], [74.0, 76.0]])
+    result = SimpleNamespace(**dict(zip(names, samples, strict=True)))
+    to, back = curves.nearest_histograms(result).axes
+    assert legend(to) == ["real poses (mean 100.0)", "synthesised poses (mean 105.0)"]
+    assert legend(back) == [
+        "to the nearest real pose (mean 70.00)",
+        "to the nearest synthesised pose (mean 75.00)",
+    ]
+    assert "nearest validation pose" in to.get_xlabel()
+    assert "heatmap pixels" in back.get_xlabel()
+
+
+def test_accuracies_by_size_have_a_line_and_a_band_each():
+    found = {250: Estimate(0.6, 0.5, 0.7), 500: Estimate(0.7, 0.65, 0.75)}
+    ax = curves.by_size({"WGAN-GP": found, "real poses": dict.fromkeys(found, Estimate(0.5))}).axes[
+        0
+    ]
+    assert legend(ax) == ["WGAN-GP", "real poses"] and ax.get_xscale() == "log"
+    assert ax.lines[0].get_xydata().tolist() == [[250, 0.6], [500, 0.7]]
+    band = ax.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (0.5, 0.75)
 
 
 def test_norms_scale_h_by_thirty():
