@@ -33,6 +33,7 @@ GRAPH = {
 MODELS = tuple(notebook.trains for notebook in GRAPH.values() if notebook.trains)
 GRAPH |= {
     "13_conditional_gan": Notebook("conditional_gan"),
+    "14_claims": Notebook(reads=MODELS),
     "21_evaluation": Notebook(reads=MODELS, files=("sweeps/*/table.csv",)),
     "22_published": Notebook(
         reads=(*MODELS, "conditional_gan"),

@@ -10,12 +10,12 @@ import pandas as pd
 from lib.config import LABELS
 from lib.evaluation import measures
 from lib.evaluation.alignment import Examiner
+from lib.evaluation.measures import Measures
 from lib.evaluation.statistics import Estimate, mean_of_runs
 from lib.figures.tables import Table
 from lib.study import Study
 
 CONDITIONAL = [name for name in LABELS if name.startswith("conditional")]
-Measures = dict[str, Estimate]
 Column = tuple[str, Callable[[Measures], str]]
 
 

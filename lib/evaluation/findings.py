@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from lib.evaluation.alignment import POOL
-from lib.evaluation.measures import COPY, Evaluation
+from lib.evaluation.measures import COPY, Measures
 from lib.evaluation.statistics import Estimate, effective_size
 
 THESIS = {  # 4.4.2; distances are to the nearest validation pose, as they were measured
@@ -20,6 +20,7 @@ THESIS = {  # 4.4.2; distances are to the nearest validation pose, as they were 
 }
 
 APART = 0.95  # 1-NN accuracy: the nearest neighbour gives away nineteen of twenty poses
+SURE = 0.25  # of the loss of a D that cannot tell: nine of ten poses told right, or so
 COLLAPSED = 0.8  # of real poses' diversity; validation poses keep more than 0.97 of it
 STEADY = 0.25  # change of a mean loss, relative to the larger one, that a curve does not show
 WINDOWS = 10  # of a run, over which losses are averaged
@@ -35,10 +36,12 @@ MEMORISED = 0.4  # 1-NN accuracy: synthesised poses are nearer to real ones than
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict: the sentence of a page, and the numbers that it rests on, by name."""
+    """A verdict: the sentence of a page, the numbers that it rests on, by name, and whether the
+    thesis's claim holds here, None where that cannot be told."""
 
     sentence: str
     numbers: dict[str, float] = field(default_factory=dict)
+    holds: bool | None = None
 
     def __str__(self) -> str:
         return self.sentence
@@ -46,19 +49,64 @@ class Finding:
     _repr_markdown_ = __str__
 
 
-def mode_collapse(result: Evaluation) -> Finding:
-    """Whether synthesised poses are as varied as real ones (4.1)."""
-    ratio, accuracy = result.diversity_fake / result.diversity_real, result.accuracy
+def discriminator_ahead(losses: Mapping[str, float]) -> Finding:
+    """Whether D's loss at the end of a GAN is near zero and G's is not (4.1, Figure 3). Where D
+    cannot tell, they are 2 log 2 and log 2."""
+    d, g = losses["loss_d"], losses["loss_g"]
+    ahead = d < SURE * 2 * np.log(2) and g > np.log(2)
+    return Finding(
+        f"In the last tenth of the run the loss of D is {d:.2f} and that of G {g:.2f} on average, "
+        f"where a D that cannot tell would give {2 * np.log(2):.2f} and {np.log(2):.2f}: D "
+        f"{'is far' if ahead else 'is not far'} ahead.",
+        {"loss_d": d, "loss_g": g},
+        bool(ahead),
+    )
+
+
+def mode_collapse(found: Measures) -> Finding:
+    """Whether synthesised poses are less varied than real ones (4.1, Figure 4)."""
+    ratio = found["diversity_fake"].value / found["diversity_real"].value
+    accuracy, holds = found["accuracy"].value, False
     says = "so no mode collapse shows in this number"
     if ratio < COLLAPSED:
-        says = "a sign of mode collapse"
+        says, holds = "a sign of mode collapse", True
     elif accuracy > APART:
-        says = "which says little about poses so unlike real ones"
+        says, holds = "which says little about poses so unlike real ones", None
     few = "hardly any" if accuracy > APART else "some"
     return Finding(
         f"The 1-NN accuracy is {accuracy:.1%}: {few} synthesised poses lie among real ones. Two of "
         f"them are {ratio:.2f} times as far apart as two real poses, {says}.",
         {"accuracy": accuracy, "diversity": ratio},
+        holds,
+    )
+
+
+def failures(gan: Measures, wgan: Measures) -> Finding:
+    """Whether more samples of the WGAN than of the GAN fail to be bodies (4.1, Figure 6), by limbs
+    of unusual length."""
+    a, b = gan["implausible_fake"], wgan["implausible_fake"]
+    says = {-1: "fewer", 0: "about as many", 1: "more"}[b.beside(a)]
+    return Finding(
+        f"A limb has an unusual length in {b:.1%} of the WGAN's poses and in {a:.1%} of the GAN's: "
+        f"{says} of them fail to be bodies.",
+        {"gan": a.value, "wgan": b.value},
+        b.beside(a) > 0,
+    )
+
+
+def realistic(found: Measures) -> Finding:
+    """Whether all samples are realistic, and varied (4.1, Figure 9): no more of them with limbs of
+    unusual length than of real poses, and as far apart as those."""
+    fake, real = found["implausible_fake"], found["implausible_real"]
+    ratio = found["diversity_fake"].value / found["diversity_real"].value
+    more = fake.beside(real) > 0
+    return Finding(
+        f"A limb has an unusual length in {fake:.1%} of the poses, and in {real:.1%} of real ones. "
+        f"Two poses are {ratio:.2f} times as far apart as two real ones: "
+        f"{'some fail to be bodies' if more else 'no more of them fail than of real ones'}, and "
+        f"they are {'less varied' if ratio < COLLAPSED else 'as varied'}.",
+        {"implausible": fake.value, "diversity": ratio},
+        not more and ratio >= COLLAPSED,
     )
 
 
@@ -75,6 +123,7 @@ def loss_trend(metrics: Sequence[Mapping]) -> Finding:
         f"D's mean training loss is {before:.2g} in the second tenth of the run and {after:.2g} in "
         f"the last: it {'changes' if changed else 'hardly changes'}.",
         {"before": before, "after": after},
+        not changed,
     )
 
 
@@ -91,6 +140,7 @@ def early(gp: Estimate, clamped: Estimate, epoch: float, end: float) -> Finding:
         f"WGAN: {ahead(gp, clamped, 'WGAN-GP', 'WGAN')}. At the end of the run WGAN-GP has "
         f"{end:.1%}.",
         {"wgan_gp": gp.value, "wgan": clamped.value, "end": end},
+        {-1: True, 0: None, 1: False}[gp.beside(clamped)],
     )
 
 
@@ -105,12 +155,14 @@ def loss_and_quality(tracked: Sequence[tuple[float, float, float]]) -> Finding:
     _, estimate, distance = zip(*tracked, strict=True)
     rho, p = map(float, stats.spearmanr(estimate, distance))
     says = "the loss follows quality" if rho > 0 else "the loss goes against quality"
-    if not p <= SIGNIFICANT:  # of a constant there is none: nan
+    known = p <= SIGNIFICANT  # of a constant there is none: nan
+    if not known:
         says = "which may be chance"
     return Finding(
         f"At {len(tracked)} moments of the run the rank correlation of the critic's estimate and "
         f"the Fréchet distance is {rho:.2f} (p = {p:.2g}): {says}.",
         {"rho": rho, "p": p},
+        rho > 0 if known else None,
     )
 
 
@@ -124,6 +176,7 @@ def captions_apart(distances, repeats: int) -> Finding:
         f"{different:.3f} between two. The captions of one image are closer in {p:.1%} of the "
         f"repeats (50% would be chance): encodings {tell} which captions belong to the same image.",
         {"probability": p, "same": float(same), "different": float(different)},
+        bool(p > TELLING),
     )
 
 
@@ -163,6 +216,7 @@ def overfitting(metrics: Sequence[Mapping]) -> Finding:
         f"The validation loss of D less its training loss is {before:.2f} in the first third of "
         f"the run and {after:.2f} in the last. It grows by {grown:.2f} ± {2 * error:.2f}: {says}.",
         {"first": before, "last": after, "grown": grown, "error": error},
+        grown > 2 * error,
     )
 
 
@@ -171,20 +225,33 @@ def capacity(full: Finding, reduced: Finding) -> Finding:
     if not full.numbers or not reduced.numbers:
         return Finding("One of the two runs has too few validation losses to compare their gaps.")
     a, b = full.numbers["grown"], reduced.numbers["grown"]
-    says = "The difference is within what chance gives"
+    says, holds = "The difference is within what chance gives", None
     if abs(a - b) > 2 * np.hypot(full.numbers["error"], reduced.numbers["error"]):
-        says = f"The reduced model overfits {'less' if a > b else 'more'}"
+        says, holds = f"The reduced model overfits {'less' if a > b else 'more'}", a > b
     return Finding(
         f"The gap grows by {a:.2f} at full and by {b:.2f} at reduced capacity. {says}. Two runs "
         "compare only at the same number of epochs and the same learning rate.",
         {"full": a, "reduced": b},
+        holds,
     )
 
 
-def at_the_end(name: str, result: Evaluation, iterations: int) -> Finding:
+def cost_of_width(full: Measures, reduced: Measures) -> Finding:
+    """Whether the reduced unconditional model is worse than the full one (4.3, Figure 13)."""
+    a, b = full["accuracy"], reduced["accuracy"]
+    return Finding(
+        f"The 1-NN accuracy is {a:.1%} at full and {b:.1%} at reduced width: "
+        f"{ahead(a, b, 'the full model', 'the reduced model')}.",
+        {"full": a.value, "reduced": b.value},
+        {-1: False, 0: None, 1: True}[b.beside(a)],
+    )
+
+
+def at_the_end(name: str, found: Measures, iterations: int) -> Finding:
     """The accuracy of a model, and after how long."""
-    sentence = f"The 1-NN accuracy of the {name} is {result.accuracy:.1%}, after {iterations:,} "
-    return Finding(sentence + "iterations.", {"accuracy": result.accuracy})
+    accuracy = found["accuracy"].value
+    sentence = f"The 1-NN accuracy of the {name} is {accuracy:.1%}, after {iterations:,} "
+    return Finding(sentence + "iterations.", {"accuracy": accuracy})
 
 
 def caption_matters(along: float, down: float) -> Finding:
@@ -199,6 +266,7 @@ def caption_matters(along: float, down: float) -> Finding:
         f"Two poses of one noise and different captions are {along:.0f} apart on average, two of "
         f"one caption and different noises {down:.0f}: {says}.",
         {"along": along, "down": down},
+        bool(along > SAYING * down),
     )
 
 
@@ -210,6 +278,7 @@ def warm_against_random(warm: Estimate, random: Estimate, lengths: tuple[int, in
         f"After {lengths[0]:,} iterations from the warm start the 1-NN accuracy is {warm:.1%}, "
         f"after {lengths[1]:,} from random weights {random:.1%}: {says}.{unequal}",
         {"warm": warm.value, "random": random.value},
+        None if unequal else random.beside(warm) <= 0,
     )
 
 
@@ -217,53 +286,59 @@ def smooth_paths(by_noise: float, by_caption: float, numbers: tuple[int, int]) -
     """Whether poses change smoothly along paths (4.4.1): the median, over paths between noises and
     between captions, of the longest of twenty steps as a share of the distance of the ends."""
     longest = max(by_noise, by_caption)
-    says = "Paths are smooth" if longest < EVEN else "Paths move unevenly"
+    says, holds = ("Paths are smooth", True) if longest < EVEN else ("Paths move unevenly", None)
     if longest > JUMPING:
-        says = "Keypoints jump"
+        says, holds = "Keypoints jump", False
     return Finding(
         f"Of {numbers[0]} paths between noises, the longest of twenty steps covers {by_noise:.0%} "
         f"of the distance between the ends (median); of {numbers[1]} between captions "
         f"{by_caption:.0%}. {says}.",
         {"noise": by_noise, "caption": by_caption},
+        holds,
     )
 
 
-def close_to_real(result: Evaluation) -> Finding:
+def close_to_real(found: Measures) -> Finding:
     """How close synthesised poses are to real ones by the thesis's two measures (4.4.2), of which
     the second is taken in both directions."""
-    accuracy, ratios = result.accuracy, (result.typicality_ratio, result.retrieval_ratio)
+    names = ("accuracy", "typicality_ratio", "retrieval_ratio", "n_fake")
+    accuracy, *ratios, size = (found[name].value for name in names)
+    near = accuracy < CLOSE[0] and max(abs(ratio - 1) for ratio in ratios) < CLOSE[1]
     says = "They come near real poses, and most can still be told from them"
     if accuracy > APART:
         says = "Hardly any synthesised pose lies among real ones"
     elif accuracy < MEMORISED:
         says = "Accuracy that low means that training poses are repeated"
-    elif accuracy < CLOSE[0] and max(abs(ratio - 1) for ratio in ratios) < CLOSE[1]:
+    elif near:
         says = "By both measures they are close to real poses"
     return Finding(
-        f"The leave-one-out accuracy is {accuracy:.1%}, with {len(result.fake):,} poses of each "
+        f"The leave-one-out accuracy is {accuracy:.1%}, with {size:,} poses of each "
         f"kind. Synthesised poses lie {ratios[0]:.3f} times as far from the nearest validation "
         f"pose as real ones do, and validation poses {ratios[1]:.3f} times as far from the nearest "
         f"synthesised pose as from the nearest real one. {says}.",
         {"accuracy": accuracy, "typicality": ratios[0], "retrieval": ratios[1]},
+        near and accuracy >= MEMORISED,
     )
 
 
-def beside_the_thesis(result: Evaluation, source: str) -> Finding:
+def beside_the_thesis(found: Measures, source: str) -> Finding:
     """The reduced warm model's accuracy and ratio next to the thesis's 66.7 % and 1.041, which is
     of distances to the nearest validation pose."""
-    size = len(result.fake)
-    accuracy, ratio = (result.estimates[name] for name in ("accuracy", "typicality_ratio"))
+    size, accuracy, ratio = (found[n] for n in ("n_fake", "accuracy", "typicality_ratio"))
+    size = size.value
     perfect = (
         (accuracy.value, THESIS["accuracy"], 0.5),
         (ratio.value, THESIS["typicality_ratio"], 1),
     )
     worse = any(abs(ours - ideal) > abs(theirs - ideal) for ours, theirs, ideal in perfect)
     says = f" of the same kind, which is {'worse' if worse else 'no worse'}"
-    if size != THESIS["n_fake"] or source != "coco":
+    comparable = size == THESIS["n_fake"] and source == "coco"
+    if not comparable:
         says = f": not comparable, as the thesis measured on {THESIS['n_fake']:,} poses of COCO"
     return Finding(
         f"Here they are {accuracy:.1%} and {ratio:.3f}, on {size:,} poses{says}.",
         {"accuracy": accuracy.value, "ratio": ratio.value, "poses": size},
+        not worse if comparable else None,
     )
 
 

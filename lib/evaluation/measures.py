@@ -22,6 +22,7 @@ from lib.training.runs import Run
 NEAREST = 5  # neighbour to which a ball reaches
 BALLS = 20_000  # poses of each kind, at the most, whose neighbourhoods are compared
 SMALLEST = 250  # poses of each kind of which an accuracy is taken
+Measures = dict[str, Estimate]  # by name, as they are kept in evaluation.json
 COPY = 0.01  # share of validation poses that lie as near to a training pose as a copy
 
 
@@ -66,14 +67,20 @@ class Evaluation:
             raise AttributeError(name)
         return self.estimates[name].value
 
+    @property
+    def measures(self) -> Measures:
+        """The estimates and the numbers of poses: ``n_real``, ``n_fake``, ``n_val``."""
+        sizes = len(self.real), len(self.fake), len(self.retrieval_real)
+        names = ("n_real", "n_fake", "n_val")
+        return self.estimates | dict(zip(names, map(Estimate, sizes), strict=True))
+
     def summary(self) -> dict[str, float | int]:
         """The numbers alone; ``_low`` and ``_high`` are the ends of an interval."""
         found = {}
-        for name, e in self.estimates.items():
+        for name, e in self.measures.items():
             ends = {} if np.isnan(e.low) else {f"{name}_low": e.low, f"{name}_high": e.high}
             found |= {name: e.value} | ends
-        sizes = len(self.real), len(self.fake), len(self.retrieval_real)
-        return found | dict(zip(("n_real", "n_fake", "n_val"), sizes, strict=True))
+        return found
 
     def _repr_markdown_(self) -> str:
         """The main numbers as a table, real next to synthesised poses."""

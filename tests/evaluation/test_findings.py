@@ -11,17 +11,20 @@ from lib.evaluation import findings
 from lib.evaluation.statistics import Estimate, effective_size
 
 
-def result(accuracy=0.6, diversity=1.0, ratio=1.05, size=100, retrieval=1.0) -> SimpleNamespace:
-    """An evaluation, as far as verdicts ask for it."""
-    return SimpleNamespace(
-        accuracy=accuracy,
-        diversity_fake=diversity,
-        diversity_real=1.0,
-        typicality_ratio=ratio,
-        retrieval_ratio=retrieval,
-        fake=range(size),
-        estimates={"accuracy": around(accuracy), "typicality_ratio": around(ratio)},
-    )
+def result(
+    accuracy=0.6, diversity=1.0, ratio=1.05, size=100, retrieval=1.0, unusual=0.05
+) -> dict[str, Estimate]:
+    """The measures of a model, as far as verdicts ask for them."""
+    return {
+        "accuracy": around(accuracy),
+        "diversity_fake": Estimate(diversity),
+        "diversity_real": Estimate(1.0),
+        "typicality_ratio": around(ratio),
+        "retrieval_ratio": around(retrieval),
+        "implausible_fake": around(unusual),
+        "implausible_real": around(0.05),
+        "n_fake": Estimate(size),
+    }
 
 
 def around(value: float, half: float = 0.01) -> Estimate:
@@ -304,3 +307,99 @@ def test_a_finding_is_shown_as_its_sentence():
     finding = findings.at_the_end("reduced model", result(0.7), 1234)
     assert finding._repr_markdown_() == str(finding) == finding.sentence
     assert "70.0%, after 1,234 iterations" in str(finding) and finding.numbers == {"accuracy": 0.7}
+
+
+# --- whether the thesis's claims hold -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loss_d", "loss_g", "holds"),
+    [(0.34, 0.70, True), (0.35, 5.0, False), (0.1, 0.69, False)],
+)
+def test_d_is_ahead_of_g_by_both_losses(loss_d, loss_g, holds):
+    finding = findings.discriminator_ahead({"loss_d": loss_d, "loss_g": loss_g})
+    assert finding.holds is holds and (" is far ahead" in str(finding)) == holds
+    assert "would give 1.39 and 0.69" in str(finding)
+
+
+def test_failures_are_compared_by_intervals():
+    for wgan, says, holds in ((0.2, "more", True), (0.1, "about as many", False)):
+        finding = findings.failures(result(unusual=0.1), result(unusual=wgan))
+        assert says in str(finding) and finding.holds is holds
+    assert ": fewer of them" in str(findings.failures(result(unusual=0.2), result(unusual=0.1)))
+
+
+@pytest.mark.parametrize(
+    ("unusual", "diversity", "holds"),
+    [(0.06, 0.8, True), (0.08, 0.8, False), (0.05, 0.79, False)],
+)
+def test_samples_are_realistic_if_they_fail_no_more_than_real_poses(unusual, diversity, holds):
+    finding = findings.realistic(result(unusual=unusual, diversity=diversity))
+    assert finding.holds is holds
+    assert ("some fail" in str(finding)) == (unusual > 0.07)
+    assert ("less varied" in str(finding)) == (diversity < 0.8)
+
+
+def test_the_cost_of_width_is_told_by_intervals():
+    for accuracy, says, holds in (
+        (0.7, "the full model is ahead", True),
+        (0.61, "their intervals overlap", None),
+        (0.5, "the reduced model is ahead", False),
+    ):
+        finding = findings.cost_of_width(result(), result(accuracy))
+        assert says in str(finding) and finding.holds is holds
+
+
+def random_walk(slope: float) -> list[dict]:
+    return run_of(slope * np.arange(30) + np.random.default_rng(0).normal(0, 0.1, 30))
+
+
+@pytest.mark.parametrize(
+    ("finding", "holds"),
+    [
+        (findings.mode_collapse(result(0.6, 0.79)), True),
+        (findings.mode_collapse(result(0.6, 0.81)), False),
+        (findings.mode_collapse(result(0.96, 0.81)), None),  # noise is varied, too
+        (findings.loss_trend(losses(np.ones(100))), True),
+        (findings.loss_trend(losses(np.arange(100))), False),
+        (findings.loss_trend(losses(np.ones(99))), None),
+        (findings.early(around(0.6), around(0.9), 5.0, 0.55), True),
+        (findings.early(around(0.6), around(0.61), 5.0, 0.55), None),
+        (findings.early(around(0.6), around(0.5), 5.0, 0.55), False),
+        (findings.loss_and_quality([(i, i, i) for i in range(10)]), True),
+        (findings.loss_and_quality([(i, i, -i) for i in range(10)]), False),
+        (findings.loss_and_quality([(i, i, d) for i, d in enumerate(CHANCE)]), None),
+        (findings.loss_and_quality([(i, i, i) for i in range(9)]), None),
+        (findings.overfitting(random_walk(1.0)), True),
+        (findings.overfitting(random_walk(0.0)), False),
+        (findings.overfitting(random_walk(1.0)[:9]), None),
+        (findings.capacity(*(findings.overfitting(random_walk(s)) for s in (1.0, 0.0))), True),
+        (findings.capacity(*(findings.overfitting(random_walk(s)) for s in (0.0, 1.0))), False),
+        (findings.capacity(*(findings.overfitting(random_walk(s)) for s in (0.0, 0.0))), None),
+        (findings.caption_matters(41, 100), True),
+        (findings.caption_matters(39, 100), False),
+        (findings.warm_against_random(around(0.6), around(0.61), (9, 9)), True),  # no worse
+        (findings.warm_against_random(around(0.6), around(0.5), (9, 9)), True),
+        (findings.warm_against_random(around(0.6), around(0.7), (9, 9)), False),
+        (findings.warm_against_random(around(0.6), around(0.7), (9, 8)), None),
+        (findings.smooth_paths(0.05, 0.14, (32, 16)), True),
+        (findings.smooth_paths(0.05, 0.16, (32, 16)), None),
+        (findings.smooth_paths(0.05, 0.31, (32, 16)), False),
+        (findings.close_to_real(result(0.74, ratio=1.05)), True),
+        (findings.close_to_real(result(0.76, ratio=1.05)), False),
+        (findings.close_to_real(result(0.39, ratio=1.0)), False),
+        (findings.beside_the_thesis(result(0.6, ratio=1.0, size=17_326), "coco"), True),
+        (findings.beside_the_thesis(result(0.7, ratio=1.0, size=17_326), "coco"), False),
+        (findings.beside_the_thesis(result(0.6, ratio=1.0, size=17_325), "coco"), None),
+    ],
+)
+def test_a_claim_holds_or_not_or_cannot_be_told(finding, holds):
+    assert finding.holds is holds
+
+
+def test_captions_tell_or_hardly_tell():
+    for probability, holds in ((0.61, True), (0.59, False)):
+        said = SimpleNamespace(
+            probability=probability, same=np.array([1.0]), different=np.array([2.0])
+        )
+        assert findings.captions_apart(said, 1000).holds is holds

@@ -1,0 +1,104 @@
+"""The table of the thesis's claims: that none is missing, and what a row says."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from lib.evaluation import claims
+from lib.evaluation.claims import CLAIMS, Claim, Evidence
+from lib.evaluation.findings import Finding
+from lib.evaluation.statistics import Estimate
+
+
+def run(experiment: str, iterations: int = 10) -> SimpleNamespace:
+    summary = {"iterations": iterations, "hardware": "1 core of Intel(R) Xeon(R) Processor"}
+    return SimpleNamespace(
+        experiment=experiment,
+        config=SimpleNamespace(batch_size=128, seed=3),
+        summary=summary | {"commit": "0123456789"},
+    )
+
+
+def study(*same: str) -> SimpleNamespace:
+    """Experiments named ``same`` share their run."""
+    return SimpleNamespace(finished=lambda name: run(same[0] if name in same else name))
+
+
+class Models(dict):
+    """Measures of every experiment."""
+
+    def __missing__(self, name):
+        return {"n_fake": Estimate(1234), "accuracy": Estimate(0.6, 0.5, 0.7)}
+
+
+@pytest.fixture
+def models(monkeypatch):
+    monkeypatch.setattr(Evidence, "models", Models())
+
+
+def test_every_figure_of_chapter_4_has_its_claim_in_order():
+    numbers = []
+    for claim in CLAIMS:
+        found = [
+            int(n) for n in re.findall(r"\d+", claim.place.partition("Figure")[2].split(";")[0])
+        ]
+        numbers += range(found[0], found[-1] + 1) if found else []
+    assert sorted(set(numbers)) == list(range(3, 22)) and numbers == sorted(numbers)
+    places = [claim.place.split(",")[0].split(";")[0] for claim in CLAIMS]
+    assert places == sorted(places) and set(places) == {"4.1", "4.2", "4.3", "4.4.1", "4.4.2"}
+
+
+def test_the_thesis_s_numbers_are_those_that_are_compared_with():
+    text = " ".join(claim.says for claim in CLAIMS)
+    assert "66.7%" in text and "105.0 / 100.9 = 1.041" in text
+
+
+def test_a_row_has_claim_finding_verdict_and_what_it_rests_on(models, monkeypatch):
+    both = ("gan", "wgan")
+    monkeypatch.setattr(
+        claims,
+        "CLAIMS",
+        [
+            Claim("4.1", "so it is", ("gan",), lambda e: Finding("It is.", {}, True)),
+            Claim("4.2", "it is not", both, lambda e: Finding("It is.", {}, False)),
+            Claim("4.3", "who knows", (), lambda e: Finding("Too few.")),
+        ],
+    )
+    table = claims.table(study())
+    assert all(len(row) == len(table.head) for row in table.rows)
+    assert [row[:4] for row in table.rows] == [
+        ["4.1", "so it is", "It is.", "as in the thesis"],
+        ["4.2", "it is not", "It is.", "not as in the thesis"],
+        ["4.3", "who knows", "Too few.", "cannot be told"],
+    ]
+    told = "10 × 128, N = 1,234, seed 3, 1 core of Intel Xeon, commit 0123456"
+    runs = [row[4] for row in table.rows]
+    assert runs == [f"GAN: {told}", f"GAN: {told}; WGAN: {told}", ""]
+    counted = claims.counts(table)
+    assert counted == dict.fromkeys(claims.VERDICTS.values(), 1)
+
+
+def test_two_experiments_of_one_run_are_told_once(models, monkeypatch):
+    shared = study("wgan_gp", "reduced")
+    (claim,) = [claim for claim in CLAIMS if claim.judge is Evidence.width]
+    monkeypatch.setattr(claims, "CLAIMS", [claim])
+    ((*_, verdict, runs),) = claims.table(shared).rows
+    assert verdict == "cannot be told" and runs.count("WGAN-GP:") == 1 and ";" not in runs
+    ((*_, verdict, runs),) = claims.table(study()).rows
+    assert "WGAN-GP, reduced:" in runs
+
+
+def test_what_does_not_occur_is_claimed_the_other_way_round():
+    for holds, turned in ((True, False), (False, True), (None, None)):
+        assert claims._denied(Finding("It occurs.", {}, holds)).holds is turned
+    said = {claim.says: claim for claim in CLAIMS}
+    none = next(claim for says, claim in said.items() if "no overfitting" in says)
+    some = next(claim for says, claim in said.items() if "diverge" in says)
+    evidence = SimpleNamespace(overfitting=lambda name: Finding(name, {}, True))
+    assert none.judge(evidence).holds is False and some.judge(evidence).holds is True
+
+
+def test_starts_are_judged_by_accuracies_and_lengths(models):
+    finding = Evidence(study()).starts()
+    assert finding.holds is True and "After 10 iterations" in str(finding)
