@@ -9,7 +9,7 @@ import numpy as np
 from lib.config import LABELS
 from lib.data.captions import distance_test
 from lib.evaluation import findings, response
-from lib.evaluation.comparison import Comparison
+from lib.evaluation.comparison import Comparison, provenance
 from lib.evaluation.findings import Finding
 from lib.evaluation.measures import Measures
 from lib.figures.tables import Table
@@ -63,8 +63,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the thesis: where it stands, what it says, and what judges it here; the table
-    tells length and number of poses of the ``runs`` that it rests on."""
+    """A claim of the thesis: where it stands, what it says, the runs it rests on here, and what
+    judges it."""
 
     place: str
     says: str
@@ -190,14 +190,22 @@ CLAIMS = (
 
 
 def table(study: Study) -> Table:
-    """A row for each claim: the thesis, what was found here, the verdict, and what it rests on."""
+    """A row for each claim: the thesis, what was found here, the verdict, the runs that it rests on
+    and the number N of synthesised poses of which each was measured."""
     evidence, rows = Evidence(study), []
     for claim in CLAIMS:
         finding = claim.judge(evidence)
         runs = [_told(evidence.run(name), evidence.models[name]) for name in claim.runs]
         cells = [claim.place, claim.says, finding.sentence, VERDICTS[finding.holds]]
         rows.append([*cells, "; ".join(dict.fromkeys(runs))])
-    return Table(["thesis", "what it found", "what was found here", "verdict", "runs"], rows)
+    return Table(["thesis", "what it found", "what was found here", "verdict", "run, poses"], rows)
+
+
+def runs(study: Study) -> Table:
+    """The runs that the claims rest on, and how they were trained."""
+    names = dict.fromkeys(name for claim in CLAIMS for name in claim.runs)
+    found = [study.finished(name) for name in names]
+    return provenance({LABELS[run.experiment]: run for run in found})
 
 
 def counts(shown: Table) -> dict[str, int]:
@@ -207,9 +215,4 @@ def counts(shown: Table) -> dict[str, int]:
 
 
 def _told(run: Run, found: Measures) -> str:
-    s, machine = run.summary, run.summary["hardware"].replace("(R)", "").removesuffix(" Processor")
-    return (
-        f"{LABELS[run.experiment]}: {s['iterations']:,} × {run.config.batch_size}, "
-        f"N = {found['n_fake'].value:,}, seed {run.config.seed}, {machine}, commit "
-        f"{s.get('commit', '')[:7] or 'not known'}"
-    )
+    return f"{LABELS[run.experiment]}, N = {found['n_fake'].value:,}"

@@ -14,6 +14,7 @@ from lib.evaluation.measures import Measures
 from lib.evaluation.statistics import Estimate, mean_of_runs
 from lib.figures.tables import Table
 from lib.study import Study
+from lib.training.runs import Run
 
 CONDITIONAL = [name for name in LABELS if name.startswith("conditional")]
 Column = tuple[str, Callable[[Measures], str]]
@@ -37,6 +38,8 @@ FIDELITY: list[Column] = [
     ("synthesised (real)", _shown("accuracy_fake", ".0%", "accuracy_real")),
     ("typicality ratio", _shown("typicality_ratio", ".3f")),
     ("retrieval ratio", _shown("retrieval_ratio", ".3f")),
+]
+NEIGHBOURHOODS: list[Column] = [
     ("precision", _shown("precision", ".1%")),
     ("recall", _shown("recall", ".1%")),
     ("density", _shown("density", ".2f")),
@@ -59,9 +62,9 @@ ALIGNMENT: list[Column] = [
     ("activity", _shown("activity_accuracy", ".1%")),
 ]
 # Of runs that differ in settings, without captions and with them; and of those that are shipped.
-OPTIONS = [*FIDELITY[:2], FIDELITY[3], FIDELITY[-1], VARIETY[2]]
+OPTIONS = [*FIDELITY[:2], FIDELITY[3], NEIGHBOURHOODS[-1], VARIETY[2]]
 ANSWERS = [FIDELITY[0], FIDELITY[3], ALIGNMENT[0], ALIGNMENT[3], ALIGNMENT[-1]]
-SHIPPED = [*FIDELITY[:4], FIDELITY[5], VARIETY[3], VARIETY[0], VARIETY[4], ALIGNMENT[0]]
+SHIPPED = [*FIDELITY, NEIGHBOURHOODS[1], VARIETY[3], VARIETY[0], VARIETY[4], ALIGNMENT[0]]
 
 
 class Comparison:
@@ -101,6 +104,19 @@ class Comparison:
         models = {name: found for name, found in self.models.items() if name in CONDITIONAL}
         columns = filled(ALIGNMENT, [*models.values(), *self.baselines.values()])
         return _table(models, self.baselines, columns)
+
+
+def provenance(runs: dict[str, Run]) -> Table:
+    """How runs, by what they are called, were trained: for how long, on what, and by which code."""
+    rows = []
+    for label, run in runs.items():
+        s, machine = run.summary, run.summary["hardware"].replace("(R)", "")
+        batches = f"{s['iterations']:,} × {run.config.batch_size}"
+        time = f"{s['seconds'] / 60:.0f} min on {machine.removesuffix(' Processor')}"
+        made = f"{run.config.seed}, {s.get('commit', '')[:7] or 'not known'}"
+        rows.append([label, batches, f"{s['poses_seen'] / s['train_poses']:.1f}", time, made])
+    head = ["model", "minibatches", "passes over the data", "time and hardware", "seed, commit"]
+    return Table(head, rows)
 
 
 def seeds(sweeps: dict[str, pd.DataFrame | None], measures: dict[str, str]) -> Table:

@@ -13,7 +13,14 @@ import torch
 from lib.config import LABELS
 from lib.evaluation import comparison
 from lib.evaluation import measures as metrics
-from lib.evaluation.comparison import ALIGNMENT, FIDELITY, VARIETY, Comparison, seeds
+from lib.evaluation.comparison import (
+    ALIGNMENT,
+    FIDELITY,
+    NEIGHBOURHOODS,
+    VARIETY,
+    Comparison,
+    seeds,
+)
 from lib.evaluation.measures import Evaluation
 from lib.evaluation.statistics import Estimate, interval
 from lib.figures.tables import Table
@@ -135,6 +142,8 @@ def test_every_cell_by_hand():
         "37% (88%)",
         "0.942 [0.900, 1.000]",
         "1.042 [1.000, 1.100]",
+    ]
+    assert [show(found) for _, show in NEIGHBOURHOODS] == [
         "70.0% [60.0%, 80.0%]",
         "30.0% [20.0%, 40.0%]",
         "0.99 [0.90, 1.10]",
@@ -158,7 +167,7 @@ def test_every_cell_by_hand():
 
 
 def test_what_was_not_measured_is_an_empty_cell():
-    for _, show in (*FIDELITY, *VARIETY, *ALIGNMENT):
+    for _, show in (*FIDELITY, *NEIGHBOURHOODS, *VARIETY, *ALIGNMENT):
         assert show({}) == ""
 
 
