@@ -18,7 +18,6 @@ from lib import paths
 from lib.book import build, published, release
 from lib.data.cache import compact, load
 from lib.errors import InputError
-from lib.evaluation.comparison import read_estimates
 from lib.study import Study
 from lib.training import distributed, series
 from lib.training.loop import train
