@@ -222,7 +222,10 @@ def test_tables_of_published_runs(cache, monkeypatch):
     assert [thesis[key] for key in ("poses", "1-NN accuracy")] == ["17,326", "66.7%"]
     assert thesis["typicality ratio"] == "1.041" and not thesis["retrieval ratio"]
     found = published.measured(published.shipped()[1])
-    assert [reduced[key] for key in ("model", "data")] == ["WGAN-GP, reduced", "COCO 2017"]
+    assert [reduced[key] for key in ("model", "data")] == [
+        "WGAN-GP, reduced; heatmaps",
+        "COCO 2017",
+    ]
     assert reduced["poses"] == "8" == str(found["n_fake"])
     assert reduced["1-NN accuracy"].startswith(f"{found['accuracy']:.1%} [")
     assert reduced["recall"].startswith(f"{found['recall']:.1%} [")
@@ -253,7 +256,8 @@ def test_a_run_whose_poses_are_chosen_stands_below_its_plain_one(cache):
         folder = shutil.copytree(plain, plain.with_name(f"reduced-{name}"))
         (folder / "config.json").write_text(json.dumps(settings | changes))
     models = [row[0] for row in published.beside_the_thesis().rows[1:]]
-    assert models == ["WGAN-GP, reduced", *["WGAN-GP, reduced; rejection sampling"] * 2]
+    plain = "WGAN-GP, reduced; heatmaps"  # twice: the thesis's networks, with another seed, too
+    assert models == [plain, plain, *[f"{plain}; rejection sampling"] * 2]
 
 
 def test_nothing_is_trained_where_published_runs_are_asked_for(cache):
@@ -478,7 +482,7 @@ def test_publish_and_compact_from_the_command_line(cache, monkeypatch, tmp_path,
     cli.app(["publish", name], standalone_mode=False)
     assert (paths.PUBLISHED / name / "README.md").exists() and drawn
     text = published.README.read_text()
-    assert text.startswith("before\n") and text.endswith("\nafter") and "| GAN | " in text
+    assert text.startswith("before\n") and text.endswith("\nafter") and "| GAN; heatmaps | " in text
     cli.app(["compact", str(tmp_path / "c.safetensors"), "--data", "coco"], standalone_mode=False)
     assert "MB" in capsys.readouterr().out
 
