@@ -75,6 +75,16 @@ def test_a_longer_run_that_was_interrupted_ends_earlier():
     assert shorter.metrics == whole.metrics
 
 
+def test_one_that_was_interrupted_where_another_one_ends_is_that_one():
+    interrupted = trained("interrupted", stop=3, epochs=9)
+    shorter = run("shorter", epochs=1)
+    assert given(shorter) == interrupted
+    train(shorter, DATA, device="cpu")
+    assert shorter.finished and shorter.metrics == interrupted.metrics
+    for own, other in zip(weights(shorter), weights(interrupted), strict=True):
+        assert all(torch.equal(own[name], other[name]) for name in other)
+
+
 def test_a_published_run_goes_on_with_new_optimisers(published):
     shorter = trained("shorter", epochs=1)
     shipped = Run(export(shorter, published), shorter.config, shorter.experiment)
