@@ -67,7 +67,7 @@ def test_a_longer_run_that_was_interrupted_ends_earlier():
     usual = trained("usual", epochs=1)
     usual.folder.rename(paths.RUNS.parent / "aside")
     interrupted = trained("interrupted", stop=2, epochs=9)
-    interrupted.append_metrics([{"iteration": 3, "epoch": 1.0, "loss_d": 0.0}])  # not kept
+    interrupted.append_metrics([{"iteration": 9, "epoch": 3.0, "loss_d": 0.0}])  # not kept
     shorter = run("shorter", epochs=1)
     assert given(shorter) == interrupted and shorter.iterations == 2
     train(shorter, DATA, device="cpu")
