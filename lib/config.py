@@ -130,6 +130,11 @@ class Config:
         """Encodings h (N, 300) as the networks take them: times 30 (4.3)."""
         return vectors * self.caption_scale
 
+    def differing(self, other: "Config", *allowed: str) -> list[str]:
+        """Names of the settings in which two runs differ, but for those ``allowed``."""
+        names = [each.name for each in dataclasses.fields(self) if each.name not in allowed]
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
+
     def replace(self, **changes: Any) -> "Config":
         """A copy with ``changes``. Raises InputError if a key or a value is wrong."""
         names = [field.name for field in dataclasses.fields(self)]

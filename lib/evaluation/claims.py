@@ -33,12 +33,25 @@ class Evidence:
     def overfitting(self, name: str) -> Finding:
         return findings.overfitting(self.run(name).metrics)
 
+    def differing(self, a: str, b: str, *allowed: str) -> list[str]:
+        """The settings in which two runs differ, but for those that a claim is about."""
+        return self.run(a).config.differing(self.run(b).config, "snapshots", *allowed)
+
     def early(self) -> Finding:
         """WGAN-GP and WGAN at the last epoch of which both kept G."""
         gp, clamped = map(self.run, ("wgan_gp", "wgan"))
         epoch = gp.common_snapshot(clamped)
         both = (self.study.evaluate(run, epoch).estimates["accuracy"] for run in (gp, clamped))
-        return findings.early(*both, epoch, self.models["wgan_gp"]["accuracy"].value)
+        found = findings.early(*both, epoch, self.models["wgan_gp"]["accuracy"].value)
+        differing = self.differing("wgan_gp", "wgan", *findings.OF_ALGORITHM)
+        return findings.at_equal_conditions(found, differing)
+
+    def capacity(self) -> Finding:
+        names = ("conditional_full", "conditional_reduced")
+        decays = any(self.run(name).config.rate_decay for name in names)
+        allowed = ("features", "parent") if decays else ("features", "parent", "epochs")
+        found = findings.capacity(*(self.run(name).metrics for name in names))
+        return findings.at_equal_conditions(found, self.differing(*names, *allowed))
 
     def captions(self) -> Finding:
         val, repeats = self.study.dataset.val, self.study.tables["evaluation"]["repeats"]
@@ -48,13 +61,16 @@ class Evidence:
     def width(self) -> Finding:
         if self.run("reduced") == self.run("wgan_gp"):
             return Finding("Both are one run here: the unconditional networks have half the width.")
-        return findings.cost_of_width(self.models["wgan_gp"], self.models["reduced"])
+        found = findings.cost_of_width(self.models["wgan_gp"], self.models["reduced"])
+        differing = self.differing("wgan_gp", "reduced", "features")
+        return findings.at_equal_conditions(found, differing)
 
     def starts(self) -> Finding:
         names = ("conditional_reduced", "conditional_random")
         accuracies = (self.models[name]["accuracy"] for name in names)
-        lengths = tuple(self.run(name).summary["iterations"] for name in names)
-        return findings.warm_against_random(*accuracies, lengths)
+        iterations = self.run("conditional_random").summary["iterations"]
+        found = findings.warm_against_random(*accuracies, iterations)
+        return findings.at_equal_conditions(found, self.differing(*names, "parent"))
 
     def paths(self) -> Finding:
         shares = response.longest_steps(self.run("conditional_reduced"), self.study.dataset)
@@ -148,9 +164,7 @@ CLAIMS = (
         "4.3, Figure 14",
         "reduced capacity: overfitting is much less serious",
         ("conditional_full", "conditional_reduced"),
-        lambda e: findings.capacity(
-            *map(e.overfitting, ("conditional_full", "conditional_reduced"))
-        ),
+        Evidence.capacity,
     ),
     Claim(
         "4.3, Figures 15 and 16",

@@ -2,7 +2,7 @@
 little to judge by, the sentence says so. The thresholds are named here, each with its reason."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import stats
@@ -31,6 +31,8 @@ TELLING = 0.6  # probability that captions of one image are closer; 0.5 is chanc
 EVEN, JUMPING = 0.15, 0.3  # longest of twenty steps: three and six times an even one, of 5 %
 SAYING, DECIDING = 0.4, 0.9  # distance along a row over that down a column
 CLOSE = 0.75, 0.1  # accuracy: halfway from chance to certainty; ratios: 10 % off
+# Settings in which runs of two algorithms differ in the thesis, too, compared after as many epochs.
+OF_ALGORITHM = ("algorithm", "c", "smoothing", "momenta", "lambda_", "epochs", "snapshots")
 MEMORISED = 0.4  # 1-NN accuracy: synthesised poses are nearer to real ones than real ones are
 
 
@@ -47,6 +49,16 @@ class Finding:
         return self.sentence
 
     _repr_markdown_ = __str__
+
+
+def at_equal_conditions(finding: Finding, differing: Sequence[str]) -> Finding:
+    """A comparison of two runs; it cannot be told what it comes from where their settings differ in
+    more than it is about (:meth:`lib.config.Config.differing`)."""
+    if not differing:
+        return finding
+    names = ", ".join(name.rstrip("_") for name in differing)
+    sentence = f"{finding.sentence} The two runs also differ in {names}, which may be the reason."
+    return replace(finding, sentence=sentence, holds=None)
 
 
 def discriminator_ahead(losses: Mapping[str, float]) -> Finding:
@@ -220,17 +232,20 @@ def overfitting(metrics: Sequence[Mapping]) -> Finding:
     )
 
 
-def capacity(full: Finding, reduced: Finding) -> Finding:
-    """Whether half the features overfit less (4.3), of two findings of :func:`overfitting`."""
-    if not full.numbers or not reduced.numbers:
+def capacity(full: Sequence[Mapping], reduced: Sequence[Mapping]) -> Finding:
+    """Whether half the features overfit less (4.3), of two runs' metrics as far as both go."""
+    end = min(metrics[-1]["epoch"] for metrics in (full, reduced))
+    parts = ([row for row in metrics if row["epoch"] <= end] for metrics in (full, reduced))
+    wide, narrow = map(overfitting, parts)
+    if not wide.numbers or not narrow.numbers:
         return Finding("One of the two runs has too few validation losses to compare their gaps.")
-    a, b = full.numbers["grown"], reduced.numbers["grown"]
+    a, b = wide.numbers["grown"], narrow.numbers["grown"]
     says, holds = "The difference is within what chance gives", None
-    if abs(a - b) > 2 * np.hypot(full.numbers["error"], reduced.numbers["error"]):
+    if abs(a - b) > 2 * np.hypot(wide.numbers["error"], narrow.numbers["error"]):
         says, holds = f"The reduced model overfits {'less' if a > b else 'more'}", a > b
     return Finding(
-        f"The gap grows by {a:.2f} at full and by {b:.2f} at reduced capacity. {says}. Two runs "
-        "compare only at the same number of epochs and the same learning rate.",
+        f"In the first {end:,.0f} epochs the gap grows by {a:.2f} at full and by {b:.2f} at "
+        f"reduced capacity. {says}.",
         {"full": a, "reduced": b},
         holds,
     )
@@ -270,15 +285,14 @@ def caption_matters(along: float, down: float) -> Finding:
     )
 
 
-def warm_against_random(warm: Estimate, random: Estimate, lengths: tuple[int, int]) -> Finding:
-    """Whether the warm start matters (4.3), by 1-NN accuracies after so many iterations."""
+def warm_against_random(warm: Estimate, random: Estimate, iterations: int) -> Finding:
+    """Whether the warm start matters (4.3), by 1-NN accuracies after the random start's length."""
     says = ahead(warm, random, "the warm start", "the random start")
-    unequal = " The two were not trained equally long." if lengths[0] != lengths[1] else ""
     return Finding(
-        f"After {lengths[0]:,} iterations from the warm start the 1-NN accuracy is {warm:.1%}, "
-        f"after {lengths[1]:,} from random weights {random:.1%}: {says}.{unequal}",
+        f"After {iterations:,} iterations the 1-NN accuracy is {warm:.1%} from the warm start and "
+        f"{random:.1%} from random weights: {says}.",
         {"warm": warm.value, "random": random.value},
-        None if unequal else random.beside(warm) <= 0,
+        random.beside(warm) <= 0,
     )
 
 

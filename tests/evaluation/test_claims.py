@@ -5,25 +5,30 @@ from types import SimpleNamespace
 
 import pytest
 
+from lib.config import Config
 from lib.evaluation import claims
 from lib.evaluation.claims import CLAIMS, Claim, Evidence
 from lib.evaluation.findings import Finding
 from lib.evaluation.statistics import Estimate
 
 
-def run(experiment: str, iterations: int = 10) -> SimpleNamespace:
+def run(experiment: str, iterations: int = 10, **changes) -> SimpleNamespace:
     summary = {"iterations": iterations, "hardware": "1 core of Intel(R) Xeon(R) Processor"}
     summary |= {"seconds": 180.0, "poses_seen": 200, "train_poses": 100}
     return SimpleNamespace(
         experiment=experiment,
-        config=SimpleNamespace(batch_size=128, seed=3),
+        config=Config("wgan_gp", batch_size=128, seed=3).replace(**changes),
         summary=summary | {"commit": "0123456789"},
+        metrics=[],
+        common_snapshot=lambda other: 1.0,
     )
 
 
-def study(*same: str) -> SimpleNamespace:
-    """Experiments named ``same`` share their run."""
-    return SimpleNamespace(finished=lambda name: run(same[0] if name in same else name))
+def study(*same: str, **changes: dict) -> SimpleNamespace:
+    """Experiments named ``same`` share their run; ``changes``: settings of others."""
+    return SimpleNamespace(
+        finished=lambda name: run(same[0] if name in same else name, **changes.get(name, {}))
+    )
 
 
 class Models(dict):
@@ -101,6 +106,36 @@ def test_what_does_not_occur_is_claimed_the_other_way_round():
     assert none.judge(evidence).holds is False and some.judge(evidence).holds is True
 
 
-def test_starts_are_judged_by_accuracies_and_lengths(models):
-    finding = Evidence(study()).starts()
+def test_starts_are_judged_by_accuracies_of_runs_that_differ_in_the_start_alone(models):
+    finding = Evidence(study(conditional_reduced={"parent": "reduced"})).starts()
     assert finding.holds is True and "After 10 iterations" in str(finding)
+    finding = Evidence(study(conditional_random={"epochs": 9.0})).starts()
+    assert finding.holds is None and "also differ in epochs" in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("judged", "name", "allowed", "other"),
+    [
+        (Evidence.width, "reduced", {"features": 0.5}, {"learning_rate": 0.1}),
+        (Evidence.capacity, "conditional_reduced", {"features": 0.5, "epochs": 9.0}, {"k": 2}),
+        (
+            Evidence.capacity,
+            "conditional_reduced",
+            {"parent": "reduced"},
+            {"epochs": 9.0, "rate_decay": 0.5},
+        ),
+        (Evidence.early, "wgan", {"c": 0.1, "momenta": (0.0, 0.9)}, {"features": 0.5}),
+    ],
+)
+def test_runs_are_compared_at_equal_conditions(models, monkeypatch, judged, name, allowed, other):
+    names = ("early", "capacity", "cost_of_width")
+    for each in names:
+        monkeypatch.setattr(claims.findings, each, lambda *_: Finding("So it is.", {}, True))
+
+    def judge(settings):
+        made = study(**{name: settings})
+        made.evaluate = lambda run, epoch: SimpleNamespace(estimates={"accuracy": None})
+        return judged(Evidence(made))
+
+    assert judge(allowed) == Finding("So it is.", {}, True)
+    assert judge(other).holds is None and "also differ in" in str(judge(other))
