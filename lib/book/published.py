@@ -213,12 +213,12 @@ def from_sentences(run: Run) -> Figure:
 
 
 def pictures() -> None:
-    """Draws the README's pictures, where the runs that they are of are published: COCO's samples
-    without captions, and poses for sentences, which COCO's captions at hand are too few for."""
+    """Draws the README's pictures, where the runs on COCO that they are of are published: samples
+    without captions, and poses for sentences."""
     runs = {(source(run), run.experiment): run for run in shipped()}
     if run := runs.get(("coco", "wgan_gp")):
         figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png")
-    if run := runs.get(("sample", "conditional_reduced")):
+    if run := runs.get(("coco", "conditional_reduced")):
         from_sentences(run).savefig(paths.PUBLISHED / "sentences.png")
 
 
