@@ -364,6 +364,20 @@ def test_a_network_is_trained_once_and_then_read(brief, monkeypatch, judge, kind
         assert not any(weight.requires_grad for weight in network.parameters())
 
 
+@pytest.mark.parametrize("judge", JUDGES)
+def test_training_has_one_thread_and_leaves_their_number_as_it_was(brief, monkeypatch, judge):
+    """So that sums have one order, whatever the machine."""
+    during = []
+    monkeypatch.setattr(networks, "_seen", lambda poses, source: during.append(threads()) or poses)
+    threads, before = torch.get_num_threads, torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        judge(named())
+        assert during == [1, 1] and threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_training_changes_the_weights(brief):
     for judge in JUDGES:
         judge(named())
