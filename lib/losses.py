@@ -73,20 +73,21 @@ def interpolate(h1: torch.Tensor, h2: torch.Tensor, beta: float) -> torch.Tensor
 
 class _Layers(TorchFunctionMode):
     """Inside it, what D's layers are given and give is kept; or, given what it kept, D is replaced
-    by its derivative: layers have no bias, and leaky ReLUs the slopes that they had."""
+    by its derivative: layers have no bias, and leaky ReLUs the slopes of what they were given."""
 
     def __init__(self, kept: "_Layers | None" = None):
         super().__init__()
         self.calls: list[tuple] = []  # (function, arguments) of each layer
         self.outputs: list[torch.Tensor] = []
-        self.slopes: list[torch.Tensor] = []
-        self.known = None if kept is None else iter(kept.slopes)
+        self.bent: list[torch.Tensor] = []  # inputs of the leaky ReLUs
+        self.known = None if kept is None else iter(kept.bent)
 
     def __torch_function__(self, function, types, arguments=(), options=None):
         if function is F.leaky_relu:
             if self.known is not None:
-                return arguments[0] * next(self.known)
-            self.slopes.append(arguments[0].detach().sign().clamp(min=options["negative_slope"]))
+                slope, x = options["negative_slope"], next(self.known)
+                return torch.ops.aten.leaky_relu_backward(arguments[0], x, slope, False)
+            self.bent.append(arguments[0].detach())
         elif function in (F.conv2d, F.linear):
             if self.known is not None:
                 arguments = (*arguments[:2], None, *arguments[3:])
