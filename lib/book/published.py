@@ -100,9 +100,10 @@ def card(run: Run, data: str) -> str:
 
 
 def shipped(data: str | None = None, profile_name: str | None = "published") -> list[Run]:
-    """The published runs, COCO's first, in the thesis's order: those of one :func:`source`, or of
-    any if that is None, and those with a profile's own settings, or with any."""
-    order, files = list(LABELS), sorted(paths.PUBLISHED.glob("*/summary.json"))
+    """The published runs that were measured, COCO's first, in the thesis's order: those of one
+    :func:`source`, or of any if that is None, and those with a profile's own settings, or with
+    any."""
+    order, files = list(LABELS), sorted(paths.PUBLISHED.glob("*/evaluation.json"))
     runs = [Run.open(str(file.parent)) for file in files]
     runs = [run for run in runs if run.experiment in order and data in (None, source(run))]
     if profile_name is not None:
