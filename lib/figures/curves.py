@@ -171,7 +171,8 @@ def by_size(accuracies: dict[str, dict[int, Estimate]]) -> Figure:
         )
         ax.fill_between(list(found), low, high, color=colour, alpha=0.2, lw=0)
     ax.axhline(0.5, color="0.35", lw=1.2, ls="--")
-    ax.set(xlabel="poses of each kind", ylabel="1-NN accuracy", xscale="log")
+    ax.set(xlabel="poses of each kind", ylabel="1-NN accuracy")
+    ax.set_xscale("log", base=2)  # each tick has twice as many
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_major_formatter("{x:.0%}")
     ax.legend(frameon=False)

@@ -412,6 +412,9 @@ def test_accuracies_by_size_have_a_line_and_a_band_each():
     ]
     assert legend(ax) == ["WGAN-GP", "real poses"] and ax.get_xscale() == "log"
     assert ax.lines[0].get_xydata().tolist() == [[250, 0.6], [500, 0.7]]
+    ax.figure.draw_without_rendering()
+    labels = [label.get_text() for label in ax.get_xticklabels(which="both")]
+    assert {"256", "512"} <= set(labels) and not any("×" in label for label in labels)
     band = ax.collections[0].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == (0.5, 0.75)
 
