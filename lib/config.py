@@ -131,9 +131,10 @@ class Config:
         return vectors * self.caption_scale
 
     def differing(self, other: "Config", *allowed: str) -> list[str]:
-        """Names of the settings in which two runs differ, but for those ``allowed``."""
-        names = [each.name for each in dataclasses.fields(self) if each.name not in allowed]
-        return [name for name in names if getattr(self, name) != getattr(other, name)]
+        """Names of the settings in which two runs differ, except for those ``allowed`` and for the
+        epochs after which G is kept."""
+        names = {each.name for each in dataclasses.fields(self)} - {"snapshots", *allowed}
+        return sorted(name for name in names if getattr(self, name) != getattr(other, name))
 
     def replace(self, **changes: Any) -> "Config":
         """A copy with ``changes``. Raises InputError if a key or a value is wrong."""

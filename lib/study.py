@@ -76,7 +76,7 @@ class Study:
         InputError if a setting is wrong, if the parent has not been trained, or as
         :func:`lib.training.loop.train`."""
         run = self.run(name, **changes)
-        fresh = fresh and run.experiment == name  # what two share is trained again for the first
+        fresh = fresh and run.experiment == name  # a shared run is retrained for one of the two
         if run.finished and not fresh:
             return run
         if fresh:

@@ -137,10 +137,10 @@ def beside_the_thesis() -> Table:
     return Table(["model", "data", "poses", *(title for title, _ in columns)], shown)
 
 
-def provenance() -> Table:
+def how_trained() -> Table:
     """How the same models were trained. The thesis's took 1,000 epochs of 17,326 poses, after 200
-    of 116,021; on what, it does not say."""
-    return comparison.provenance({", ".join(_model(run)): run for run in _compared()})
+    of 116,021; it does not name the hardware."""
+    return comparison.how_trained({", ".join(_model(run)): run for run in _compared()})
 
 
 def _compared() -> list[Run]:

@@ -9,7 +9,7 @@ import numpy as np
 from lib.config import LABELS
 from lib.data.captions import distance_test
 from lib.evaluation import findings, response
-from lib.evaluation.comparison import Comparison, provenance
+from lib.evaluation.comparison import Comparison, how_trained
 from lib.evaluation.findings import Finding
 from lib.evaluation.measures import Measures
 from lib.figures.tables import Table
@@ -35,7 +35,7 @@ class Evidence:
 
     def differing(self, a: str, b: str, *allowed: str) -> list[str]:
         """The settings in which two runs differ, but for those that a claim is about."""
-        return self.run(a).config.differing(self.run(b).config, "snapshots", *allowed)
+        return self.run(a).config.differing(self.run(b).config, *allowed)
 
     def early(self) -> Finding:
         """WGAN-GP and WGAN at the last epoch of which both kept G."""
@@ -219,7 +219,7 @@ def runs(study: Study) -> Table:
     """The runs that the claims rest on, and how they were trained."""
     names = dict.fromkeys(name for claim in CLAIMS for name in claim.runs)
     found = [study.finished(name) for name in names]
-    return provenance({LABELS[run.experiment]: run for run in found})
+    return how_trained({LABELS[run.experiment]: run for run in found})
 
 
 def counts(shown: Table) -> dict[str, int]:

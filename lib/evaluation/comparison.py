@@ -106,7 +106,7 @@ class Comparison:
         return _table(models, self.baselines, columns)
 
 
-def provenance(runs: dict[str, Run]) -> Table:
+def how_trained(runs: dict[str, Run]) -> Table:
     """How runs, by what they are called, were trained: for how long, on what, and by which code."""
     rows = []
     for label, run in runs.items():

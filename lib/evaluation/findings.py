@@ -20,7 +20,7 @@ THESIS = {  # 4.4.2; distances are to the nearest validation pose, as they were 
 }
 
 APART = 0.95  # 1-NN accuracy: the nearest neighbour gives away nineteen of twenty poses
-SURE = 0.25  # of the loss of a D that cannot tell: nine of ten poses told right, or so
+SURE = 0.25  # of the loss of a D that cannot tell: the right answer has a probability of 0.84
 COLLAPSED = 0.8  # of real poses' diversity; validation poses keep more than 0.97 of it
 STEADY = 0.25  # change of a mean loss, relative to the larger one, that a curve does not show
 WINDOWS = 10  # of a run, over which losses are averaged
@@ -32,7 +32,7 @@ EVEN, JUMPING = 0.15, 0.3  # longest of twenty steps: three and six times an eve
 SAYING, DECIDING = 0.4, 0.9  # distance along a row over that down a column
 CLOSE = 0.75, 0.1  # accuracy: halfway from chance to certainty; ratios: 10 % off
 # Settings in which runs of two algorithms differ in the thesis, too, compared after as many epochs.
-OF_ALGORITHM = ("algorithm", "c", "smoothing", "momenta", "lambda_", "epochs", "snapshots")
+OF_ALGORITHM = ("algorithm", "c", "smoothing", "momenta", "lambda_", "epochs")
 MEMORISED = 0.4  # 1-NN accuracy: synthesised poses are nearer to real ones than real ones are
 
 
@@ -52,8 +52,8 @@ class Finding:
 
 
 def at_equal_conditions(finding: Finding, differing: Sequence[str]) -> Finding:
-    """A comparison of two runs; it cannot be told what it comes from where their settings differ in
-    more than it is about (:meth:`lib.config.Config.differing`)."""
+    """A comparison of two runs, which shows nothing if their settings differ in more than what is
+    being compared (:meth:`lib.config.Config.differing`)."""
     if not differing:
         return finding
     names = ", ".join(name.rstrip("_") for name in differing)

@@ -15,7 +15,7 @@ from lib.errors import InputError
 from lib.training import distributed
 from lib.training.minibatches import Batches
 from lib.training.progress import Progress
-from lib.training.runs import Run, commit, provenance, snapshot_name
+from lib.training.runs import Run, commit, origin, snapshot_name
 from lib.training.steps import steps_for
 from lib.training.trainer import Trainer
 
@@ -51,7 +51,7 @@ def train(
     done, seconds, code = 0, 0.0, commit()
     if run.checkpoint is None:
         trainer.initialise(parent)
-        run.begin(provenance(config, dataset, parent))
+        run.begin(origin(config, dataset, parent))
     else:
         state = run.state()
         trainer.load(run, state)

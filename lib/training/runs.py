@@ -299,6 +299,6 @@ def data_id(config: Config, dataset: Dataset) -> str:
     return dataset.pairs_id if ALGORITHMS[config.algorithm].conditional else dataset.poses_id
 
 
-def provenance(config: Config, dataset: Dataset, parent: Run | None) -> dict:
+def origin(config: Config, dataset: Dataset, parent: Run | None) -> dict:
     """What a run is made of besides its settings."""
     return {"data": data_id(config, dataset), "parent_run": parent and parent.folder.name}

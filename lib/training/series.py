@@ -19,7 +19,7 @@ from lib.errors import InputError
 from lib.study import Study
 from lib.training import distributed
 from lib.training.longer import go_on
-from lib.training.runs import provenance
+from lib.training.runs import origin
 
 
 def in_order(names: list[str], profile: str) -> list[str]:
@@ -61,7 +61,7 @@ def take_over(study: Study, name: str) -> None:
     """Gives an experiment's run what a shorter one has, where there is one, and says so."""
     run = study.run(name)
     parent = study.run(run.config.parent) if run.config.parent else None
-    if other := go_on(run, provenance(run.config, study.dataset, parent)):
+    if other := go_on(run, origin(run.config, study.dataset, parent)):
         print(f"{name} goes on from {paths.shown(other.folder)}, {other.iterations:,} iterations.")
 
 

@@ -219,7 +219,7 @@ def test_tables_of_published_runs(cache, monkeypatch):
     summary.write_text(json.dumps(json.loads(summary.read_text()) | hardware))
     exported = shutil.copytree(published.shipped()[0].folder, paths.PUBLISHED / "gan-not-measured")
     (exported / "evaluation.json").unlink()
-    table, trained = published.beside_the_thesis(), published.provenance()
+    table, trained = published.beside_the_thesis(), published.how_trained()
     thesis, _, reduced = (dict(zip(table.head, row, strict=True)) for row in table.rows)
     assert [thesis[key] for key in ("poses", "1-NN accuracy")] == ["17,326", "66.7%"]
     assert thesis["typicality ratio"] == "1.041" and not thesis["retrieval ratio"]

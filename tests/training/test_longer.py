@@ -15,7 +15,7 @@ from lib.models.recipe import Recipe
 from lib.study import Study
 from lib.training.longer import go_on
 from lib.training.loop import train
-from lib.training.runs import Run, provenance
+from lib.training.runs import Run, origin
 from lib.training.series import train_series
 
 DATA = tiny.dataset()
@@ -38,7 +38,7 @@ def trained(name: str, algorithm: str = "wgan_gp", stop: int | None = None, **ch
 
 
 def given(longer: Run) -> Run | None:
-    return go_on(longer, provenance(longer.config, DATA, None))
+    return go_on(longer, origin(longer.config, DATA, None))
 
 
 def weights(of: Run) -> list[dict[str, torch.Tensor]]:
