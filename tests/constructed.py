@@ -1,7 +1,12 @@
-"""Sets of poses whose measures are known, and the thesis's distance written out (4.4.2)."""
+"""Sets of poses whose measures are known, the thesis's distance written out (4.4.2), and generators
+that do what they are told."""
+
+from types import SimpleNamespace
 
 import numpy as np
+import torch
 
+from lib.data.heatmaps import render
 from lib.data.skeleton import NAMES
 
 
@@ -68,3 +73,27 @@ def correlated(n: int, memory: float, seed: int) -> np.ndarray:
     for value in np.random.default_rng(seed).normal(size=n + 100):
         found.append(memory * found[-1] + value)
     return np.array(found[-n:])
+
+
+class Told(torch.nn.Module):
+    """A pose at a place that depends on the noise, on the caption, or on both."""
+
+    def __init__(self, by_noise: float, by_caption: float, jump: bool = False):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.by_noise, self.by_caption, self.jump = by_noise, by_caption, jump
+
+    def forward(self, z: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        number = (h.argmax(dim=1) % 7).float() - 3 if self.by_caption else 0.0
+        move = self.by_noise * z[:, 0].clamp(-3, 3) + self.by_caption * number
+        if self.jump:
+            move = 8 * move.sign()
+        poses = torch.full((len(z), 17, 3), 32.0)
+        poses[..., 2] = 1
+        poses[:, :, 0] += move[:, None]
+        return render(poses.clamp(0, 63)) * 2 - 1
+
+
+def told(*how: float, **more: bool) -> SimpleNamespace:
+    """A run of a :class:`Told`, as far as its generator and scaled encodings are asked for."""
+    return SimpleNamespace(generator=lambda: Told(*how, **more), h=lambda vectors: 30 * vectors)

@@ -2,7 +2,7 @@
 
 A published run has the files of :mod:`lib.training.runs`, smaller: weights in half precision (but
 for biases and batch norm), D only where others start from it or training may go on
-(:mod:`lib.training.longer`), losses as means over short windows; next to them
+(:mod:`lib.training.series`), losses as means over short windows; next to them
 ``evaluation.json``, measured with just these weights, ``README.md``, a model card, and of a
 conditional model ``captions.safetensors``, encodings of sentences made up for this project. Poses
 and captions of the data are not among them.

@@ -1,4 +1,4 @@
-"""Whether poses fit their captions: R-precision, own and shuffled captions, activities.
+"""Whether poses fit their captions: R-precision, own and shuffled captions, activities, grids.
 
 The thesis looks at examples (4.3). Here the validation pairs measure every way to answer a caption
 with a pose: the model, and next to it what is bound to do well or badly.
@@ -14,14 +14,16 @@ from lib.data.cache import Dataset, Split
 from lib.data.heatmaps import decode, through_heatmap
 from lib.data.skeleton import SIZE
 from lib.evaluation import networks
-from lib.evaluation.neighbours import nearest_index, pose_distances
+from lib.evaluation.neighbours import diversity, nearest_index, pose_distances
 from lib.evaluation.statistics import Estimate, bootstrap
-from lib.models.synthesis import noise, synthesise
+from lib.models.synthesis import caption_grid, noise, pick_captions, synthesise
 from lib.models.tables import Generator
+from lib.training.runs import Run
 
 POOL = 32  # captions among which a pose must find its own
 REPEATS = 10  # pools for each pose
 RANKS = (1, 2, 3)
+GRID = 16  # captions, and noises, of which all combinations are compared
 
 
 def own_captions(split: Split, seed: int) -> torch.Tensor:
@@ -137,3 +139,13 @@ def mean_pose(poses: torch.Tensor) -> torch.Tensor:
     visible = poses[..., 2:].sum(dim=0).clamp(min=1)
     xy = ((poses[..., :2] * poses[..., 2:]).sum(dim=0) / visible).round().clamp(0, SIZE - 1)
     return torch.cat([xy, torch.ones(len(xy), 1)], dim=1)[None]
+
+
+def along_and_down(run: Run, dataset: Dataset, seed: int = 3) -> tuple[float, float]:
+    """The mean distance of two poses that share their noise, and of two that share their caption,
+    in heatmap pixels: along the rows and down the columns of a grid such as Figure 15."""
+    _, rows = pick_captions(dataset.val, GRID, seed)
+    grid = caption_grid(run.generator(), run.h(dataset.val.vectors[rows]), GRID, seed)
+    poses = decode(grid.flatten(0, 1)).unflatten(0, grid.shape[:2])  # (16, 16, 17, 3)
+    by_column = poses.transpose(0, 1)
+    return tuple(sum(map(diversity, part)) / len(part) for part in (poses, by_column))

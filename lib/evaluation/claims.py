@@ -8,7 +8,8 @@ import numpy as np
 
 from lib.config import LABELS
 from lib.data.captions import distance_test
-from lib.evaluation import findings, response
+from lib.evaluation import findings, measures
+from lib.evaluation.alignment import along_and_down
 from lib.evaluation.comparison import Comparison, how_trained
 from lib.evaluation.findings import Finding
 from lib.evaluation.measures import Measures
@@ -73,7 +74,7 @@ class Evidence:
         return findings.at_equal_conditions(found, self.differing(*names, "parent"))
 
     def paths(self) -> Finding:
-        shares = response.longest_steps(self.run("conditional_reduced"), self.study.dataset)
+        shares = measures.longest_steps(self.run("conditional_reduced"), self.study.dataset)
         return findings.smooth_paths(*map(float, map(np.median, shares)), tuple(map(len, shares)))
 
 
@@ -171,7 +172,7 @@ CLAIMS = (
         "poses differ along a row, where the noise is shared: captions guide them",
         ("conditional_reduced",),
         lambda e: findings.caption_matters(
-            *response.along_and_down(e.run("conditional_reduced"), e.study.dataset)
+            *along_and_down(e.run("conditional_reduced"), e.study.dataset)
         ),
     ),
     Claim(

@@ -1,5 +1,6 @@
-"""How close synthesised poses are to real ones (thesis 4.4.2, and what has become usual since). A
-measure that is a mean over poses has a bootstrap interval; the Fréchet distance has none."""
+"""How close synthesised poses are to real ones (thesis 4.4.2, and what has become usual since), and
+how smoothly they change (4.4.1). A measure that is a mean over poses has a bootstrap interval; the
+Fréchet distance has none."""
 
 import dataclasses
 import functools
@@ -16,13 +17,20 @@ from lib.evaluation.limbs import implausible
 from lib.evaluation.statistics import Estimate, bootstrap
 from lib.figures.tables import Table
 from lib.losses import ALGORITHMS
-from lib.models.synthesis import noise, synthesise_parts
+from lib.models.synthesis import (
+    interpolate_captions,
+    interpolate_noise,
+    noise,
+    pick_captions,
+    synthesise_parts,
+)
 from lib.training.runs import Run
 
 NEAREST = 5  # neighbour to which a ball reaches
 BALLS = 20_000  # poses of each kind, at the most, whose neighbourhoods are compared
 SMALLEST = 250  # poses of each kind of which an accuracy is taken
 Measures = dict[str, Estimate]  # by name, as they are kept in evaluation.json
+PATHS, STEPS = 32, 21  # between noises, and half as many between captions; points of a path
 COPY = 0.01  # share of validation poses that lie as near to a training pose as a copy
 
 
@@ -182,6 +190,25 @@ def by_size(result: Evaluation, seed: int = 0) -> dict[int, Estimate]:
     sizes = [SMALLEST << step for step in range(32) if SMALLEST << step < number] + [number]
     parts = {n: [x[_choice(len(x), n, seed)] for x in (result.real, result.fake)] for n in sizes}
     return {n: bootstrap(neighbours.leave_one_out(*x), seed=seed) for n, x in parts.items()}
+
+
+def longest_steps(run: Run, dataset: Dataset, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The longest step as a share of the distance of the ends, of each path between two noises for
+    a validation caption (N,), and of each between two captions (N / 2,): Figures 19 and 20."""
+    _, rows = pick_captions(dataset.val, PATHS, seed)
+    G, h = run.generator(), run.h(dataset.val.vectors[rows])
+    by_noise = interpolate_noise(G, h, seed, STEPS)
+    by_caption = interpolate_captions(
+        G, *(h[side : len(h) // 2 * 2 : 2] for side in (0, 1)), seed, STEPS
+    )
+    return _longest(by_noise), _longest(by_caption)
+
+
+def _longest(heatmaps: torch.Tensor) -> np.ndarray:
+    """(N,) of paths (N, steps, 17, 64, 64)."""
+    poses = [decode(along) for along in heatmaps.transpose(0, 1)]
+    steps = [neighbours.pose_distances(a, b) for a, b in zip(poses, poses[1:], strict=False)]
+    return np.max(steps, axis=0) / neighbours.pose_distances(poses[0], poses[-1]).clip(min=1)
 
 
 def track(

@@ -4,10 +4,17 @@ Keeps to a budget of time; what is finished is not repeated, what was interrupte
 command may be given again and again, on this machine or on another one to which ``data/runs`` was
 copied. Needs torch, numpy and safetensors only. A machine that has nothing else runs this module
 itself: ``python -m lib.training.series CACHE``.
+
+What the first n iterations do does not depend on how many there will be. So a run may also go on
+from another one that differs in its length alone: a shorter one, a longer one that was interrupted,
+or one that the repository ships. Shipped runs have no optimisers, and new ones start; of the second
+moments that Adam had at 0.9, 1 % would be left after 44 updates.
 """
 
 import argparse
+import json
 import math
+import shutil
 import time
 from pathlib import Path
 
@@ -18,8 +25,7 @@ from lib.data.cache import Dataset, load
 from lib.errors import InputError
 from lib.study import Study
 from lib.training import distributed
-from lib.training.longer import go_on
-from lib.training.runs import origin
+from lib.training.runs import Run, origin, snapshot_name
 
 
 def in_order(names: list[str], profile: str) -> list[str]:
@@ -40,7 +46,7 @@ def train_series(
     """Trains experiments with the settings of a profile, each after the parent that it starts from,
     until all are finished or the minutes are over; the run at hand is then checkpointed, and no
     other begun. Each finished run is exported to the folder ``published`` (lib.book.release). With
-    ``longer``, one that has not begun takes over what a shorter one has (lib.training.longer).
+    ``longer``, one that has not begun takes over what another one has (:func:`go_on`).
 
     Returns where each stands: "finished", or how many iterations are done.
     """
@@ -55,6 +61,58 @@ def train_series(
         if run.finished and published is not None and distributed.rank() == 0:
             export(run, published)
     return found
+
+
+def go_on(run: Run, made_of: dict) -> Run | None:
+    """Gives a run that has not begun the state of the one that has come furthest, but no further
+    than the run is to, and returns that one; None if there is none. ``made_of``: the data and
+    parent of both, as config.json has them.
+
+    A run with settings that the thesis does not have begins at its beginning: what it keeps, and
+    how fast it learns, may depend on its length.
+    """
+    if run.finished or run.checkpoint or run.config.beyond:
+        return None
+    folders = [*paths.RUNS.glob("*/config.json"), *paths.PUBLISHED.glob("*/config.json")]
+    found = [other for file in folders if (other := _same(run, made_of, file.parent))]
+    # Of two that are as far, the one with optimisers.
+    other = max(found, key=lambda o: (o.iterations, o.checkpoint is not None), default=None)
+    if other is not None:
+        with run.locked():
+            _take_over(run, made_of, other)
+    return other
+
+
+def _same(run: Run, made_of: dict, folder: Path) -> Run | None:
+    """The run in a folder, if the other one can begin with what it has."""
+    try:
+        other = Run.read(folder)
+    except InputError:  # damaged, or of an earlier version: not one to go on from
+        return None
+    settings = [r.config.replace(epochs=run.config.epochs, snapshots=()) for r in (run, other)]
+    content = json.loads((folder / "config.json").read_text())
+    same = other.experiment == run.experiment and settings[0] == settings[1]
+    same = same and all(content.get(key) == value for key, value in made_of.items())
+    networks = other.checkpoint or folder
+    if not (same and other.iterations and (networks / "discriminator.safetensors").exists()):
+        return None
+    return other if _rows(other)[-1]["epoch"] <= run.config.epochs else None
+
+
+def _rows(run: Run) -> list[dict]:
+    """Its losses up to the weights at hand: those of an interrupted run go further."""
+    return [row for row in run.metrics if row["iteration"] <= run.iterations]
+
+
+def _take_over(run: Run, made_of: dict, other: Run) -> None:
+    run.delete()  # what was begun and has no checkpoint
+    run.begin(made_of | {"continued_from": other.folder.name})
+    for epoch in other.snapshots & set(run.config.snapshots):
+        shutil.copy(other.folder / snapshot_name(epoch), run.folder / snapshot_name(epoch))
+    run.append_metrics(_rows(other))
+    state = other.state() if other.checkpoint else {"seconds": other.summary["seconds"]}
+    state |= {"iteration": other.iterations}
+    run.save_checkpoint(other.iterations, other.generator(), other.discriminator(), state)
 
 
 def take_over(study: Study, name: str) -> None:

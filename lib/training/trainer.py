@@ -194,7 +194,7 @@ class Trainer:
         self.recipe.begin(self.G)
         self.recipe.load(self.G, run.generator().state_dict(), state)
         self.D.load_state_dict(run.discriminator().state_dict())
-        if "random" not in state:  # networks only (lib.training.longer)
+        if "random" not in state:  # networks only (lib.training.series)
             self.generator.manual_seed(self.config.seed + 2**32 + state["iteration"])
             return
         load_optimizer(self.optimizer_g, state["optimizer_g"])

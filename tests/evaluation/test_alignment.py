@@ -8,10 +8,18 @@ import pytest
 import tiny
 import torch
 import torch.nn.functional as F
+from constructed import told
 
 from lib.data.heatmaps import through_heatmap
 from lib.evaluation import alignment, networks
-from lib.evaluation.alignment import Examiner, _others, mean_pose, own_captions, r_ranks
+from lib.evaluation.alignment import (
+    Examiner,
+    _others,
+    along_and_down,
+    mean_pose,
+    own_captions,
+    r_ranks,
+)
 from lib.evaluation.neighbours import pose_distances
 from lib.evaluation.statistics import Estimate
 from lib.models.synthesis import noise
@@ -404,3 +412,18 @@ def test_the_mean_pose_by_hand():
 
 def test_sizes_of_the_protocol_are_those_of_the_usual_r_precision():
     assert (alignment.POOL, alignment.REPEATS, alignment.RANKS) == (32, 10, (1, 2, 3))
+
+
+# --- grids of captions and noises -----------------------------------------------------------------
+
+PAIRS = tiny.dataset(40, 40)
+
+
+def test_poses_that_ignore_their_captions_are_the_same_along_a_row():
+    along, down = along_and_down(told(5, 0), PAIRS)
+    assert along == 0 and down > 17 * 3
+
+
+def test_poses_that_ignore_the_noise_are_the_same_down_a_column():
+    along, down = along_and_down(told(0, 5), PAIRS)
+    assert down == 0 and along > 17 * 5

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from constructed import matrix, people, poses
+from constructed import matrix, people, poses, told
 from scipy.linalg import sqrtm
 
 from lib.config import Config
@@ -616,3 +616,24 @@ def test_accuracies_of_fewer_poses_are_of_random_parts_of_both_sets(made, monkey
     assert found[50] == bootstrap(neighbours.leave_one_out(*parts), seed=4)
     assert found[25].value < found[210].value
     assert list(by_size(dataclasses.replace(made, real=real[:20], fake=fake[:20]))) == [20]
+
+
+# --- paths between noises and between captions ----------------------------------------------------
+
+PAIRS = tiny.dataset(40, 40)
+
+
+def test_even_paths_have_steps_of_a_twentieth_and_jumps_one_of_all():
+    by_noise, by_caption = measures.longest_steps(told(9, 0), PAIRS)
+    assert by_noise.shape == (32,) and by_caption.shape == (16,)
+    assert 0.05 <= np.median(by_noise) < 0.12  # places are whole numbers
+    assert by_caption.max() == 0  # only the noise counts, and a path shares it
+    far = measures.longest_steps(told(9, 0, jump=True), PAIRS)[0]
+    assert set(far.tolist()) <= {0.0, 1.0} and far.max() == 1
+
+
+@pytest.mark.parametrize("number", [5, 6])
+def test_few_captions_make_few_paths(number):
+    few = tiny.dataset(40, number)
+    by_noise, by_caption = measures.longest_steps(told(5, 0), few)
+    assert (len(by_noise), len(by_caption)) == (number, number // 2)

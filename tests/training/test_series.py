@@ -1,4 +1,4 @@
-"""A longer run that goes on from a shorter one, and what it does not go on from."""
+"""A series of training runs: a run that goes on from another one, and from which it does not."""
 
 import dataclasses
 import json
@@ -13,10 +13,9 @@ from lib.book.release import export
 from lib.errors import InputError
 from lib.models.recipe import Recipe
 from lib.study import Study
-from lib.training.longer import go_on
 from lib.training.loop import train
 from lib.training.runs import Run, origin
-from lib.training.series import train_series
+from lib.training.series import go_on, train_series
 
 DATA = tiny.dataset()
 
