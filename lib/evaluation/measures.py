@@ -4,6 +4,7 @@ Fréchet distance has none."""
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,24 +164,38 @@ def evaluate(
     makes as many. All go through the same rendering and decoding. ``epoch``: G as it was after this
     epoch, a named snapshot; ``seed``: of noise, captions and the choice of poses.
     """
-    conditional = ALGORITHMS[run.config.algorithm].conditional
-    train, val, h = dataset.train, dataset.val, None
-    rows, asking = (s.pair_pose if conditional else _alone(s) for s in (train, val))
-    known = train.poses[rows] if conditional else train.poses  # which might have been copied
-    chosen, asking = _choice(len(rows), poses, seed), asking[_choice(len(asking), poses, seed)]
-    if conditional:
-        h = run.h(train.vectors[own_captions(train, seed)])[chosen]
-    real, queries = through_heatmap(train.poses[rows[chosen]]), through_heatmap(val.poses[asking])
     G = run.generator(epoch)
-    z = noise(len(real), seed) if epoch else run.noise(len(real), seed, G)
-    fake = torch.cat([decode(part) for part in synthesise_parts(G, z, h)])
+
+    def made(number: int, h: torch.Tensor | None = None) -> torch.Tensor:
+        z = noise(number, seed) if epoch else run.noise(number, seed, G)
+        return torch.cat([decode(part) for part in synthesise_parts(G, z, h)])
+
+    if not ALGORITHMS[run.config.algorithm].conditional:
+        return evaluate_poses(made, dataset, poses, seed)
+    train, val = dataset.train, dataset.val
+    chosen, asking = (_choice(len(s.pair_pose), poses, seed) for s in (train, val))
+    known = through_heatmap(train.poses[train.pair_pose])  # which might have been copied
+    queries = through_heatmap(val.poses[val.pair_pose[asking]])
+    fake = made(len(chosen), run.h(train.vectors[own_captions(train, seed)])[chosen])
     coder = networks.pose_coder(dataset)
-    result = compare(real, fake, queries, through_heatmap(known), coder, seed)
-    if not conditional or epoch is not None:
+    result = compare(known[chosen], fake, queries, known, coder, seed)
+    if epoch is not None:
         return result
     examiner = Examiner(dataset, seed)
     fits = examiner.measure(examiner.model(G, run.config.scaled))
     return dataclasses.replace(result, estimates=result.estimates | fits)
+
+
+def evaluate_poses(
+    made: Callable[[int], torch.Tensor], dataset: Dataset, poses: int | None, seed: int = 0
+) -> Evaluation:
+    """As :func:`evaluate` for anything that makes poses without captions: ``made`` takes their
+    number and returns them (N, 17, 3), decoded."""
+    rows, asking = (_some(_alone(s), poses, seed) for s in (dataset.train, dataset.val))
+    known = through_heatmap(dataset.train.poses)  # which might have been copied
+    queries = through_heatmap(dataset.val.poses[asking])
+    coder = networks.pose_coder(dataset)
+    return compare(known[rows], made(len(rows)), queries, known, coder, seed)
 
 
 def by_size(result: Evaluation, seed: int = 0) -> dict[int, Estimate]:
@@ -237,9 +252,15 @@ def track(
 
 
 def _alone(split: Split) -> torch.Tensor:
-    """(n,) poses that are alone in their image; all of them where there are none."""
-    alone = torch.from_numpy(split.single).nonzero()[:, 0]
-    return alone if len(alone) else torch.arange(len(split.poses))
+    """(N,) whether a pose is alone in its image; true of all poses where it is of none."""
+    alone = torch.as_tensor(split.single)
+    return alone if alone.any() else torch.ones_like(alone)
+
+
+def _some(of: torch.Tensor, most: int | None, seed: int) -> torch.Tensor:
+    """At most ``most`` random rows, in order, of those where ``of`` (N,) is true."""
+    rows = of.nonzero()[:, 0]
+    return rows[_choice(len(rows), most, seed)]
 
 
 def _choice(number: int, most: int | None, seed: int) -> torch.Tensor:
@@ -249,16 +270,22 @@ def _choice(number: int, most: int | None, seed: int) -> torch.Tensor:
 
 
 def references(dataset: Dataset, poses: int | None, seed: int = 0) -> dict[str, Evaluation]:
-    """What the measures say of real poses and of the mean pose: their ceiling and their floor. Real
-    poses are compared with other real ones, half of the training poses each at the most."""
-    known = dataset.train.poses
-    size = min(poses or len(known), len(known) // 2)
-    order = torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))
-    parts = order.split([size, size, len(known) - 2 * size])
-    real, held_out, others = (through_heatmap(known[part]) for part in parts)
-    val, coder = dataset.val.poses, networks.pose_coder(dataset)
-    queries = through_heatmap(val[_choice(len(val), poses, seed)])
-    train, mean = torch.cat([real, others]), mean_pose(known).expand(size, -1, -1)
-    ceiling = compare(real, held_out, queries, train, coder, seed)
-    floor = compare(real, mean, queries, torch.cat([train, held_out]), coder, seed)
-    return {"real poses, held out": ceiling, "mean pose": floor}
+    """What the measures say of other training poses and of the mean pose: the ceiling and the floor
+    of an unconditional model, whose poses :func:`evaluate` compares with the same real ones.
+
+    Those are alone in their image. Of the others as many are as among all training poses, or as
+    there are left: a G that has learned its data to perfection does not score 50 %, either.
+    """
+    known, alone = dataset.train.poses, _alone(dataset.train)
+    size = min(poses or len(known), int(alone.sum()), len(known) // 2)
+    real = torch.zeros_like(alone).index_fill(0, _some(alone, size, seed), True)
+    others = _some(alone & ~real, round(size * alone.double().mean().item()), seed)
+    others = torch.cat([others, _some(~alone, size - len(others), seed)])
+    held_out = torch.zeros_like(alone).index_fill(0, others, True)
+    at_hand = through_heatmap(known)
+    queries = through_heatmap(dataset.val.poses[_some(_alone(dataset.val), poses, seed)])
+    coder, mean = networks.pose_coder(dataset), mean_pose(known).expand(size, -1, -1)
+    kept = at_hand[~held_out]  # which might have been copied
+    ceiling = compare(at_hand[real], at_hand[held_out], queries, kept, coder, seed)
+    floor = compare(at_hand[real], mean, queries, at_hand, coder, seed)
+    return {"other training poses": ceiling, "mean pose": floor}

@@ -428,14 +428,19 @@ def test_an_earlier_epoch_is_compared_without_captions(dataset, examiners):
 # --- ceiling and floor ----------------------------------------------------------------------
 
 
+def part_of(poses: torch.Tensor, alone: int | None = None) -> SimpleNamespace:
+    """A split of which the first ``alone`` are alone in their image; all, if that is None."""
+    single = np.arange(len(poses)) < (len(poses) if alone is None else alone)
+    return SimpleNamespace(poses=poses, single=single)
+
+
 @pytest.fixture(scope="module")
 def crowds() -> SimpleNamespace:
-    known, queries = (SimpleNamespace(poses=crowd(*which)) for which in ((800, 1), (300, 2)))
-    return SimpleNamespace(train=known, val=queries)
+    return SimpleNamespace(train=part_of(crowd(800, 1)), val=part_of(crowd(300, 2)))
 
 
 def test_real_poses_score_at_the_ceiling(crowds):
-    found = references(crowds, None)["real poses, held out"]
+    found = references(crowds, None)["other training poses"]
     accuracy, ratio = found.estimates["accuracy"], found.estimates["retrieval_ratio"]
     assert accuracy.low <= 0.5 <= accuracy.high < 0.56
     assert ratio.low <= 1 <= ratio.high and ratio.value == pytest.approx(1, abs=0.03)
@@ -449,7 +454,7 @@ def test_real_poses_score_at_the_ceiling(crowds):
 
 def test_the_mean_pose_scores_at_the_floor(crowds):
     ends = references(crowds, None)
-    ceiling, floor = ends["real poses, held out"], ends["mean pose"]
+    ceiling, floor = ends["other training poses"], ends["mean pose"]
     assert floor.accuracy > 0.95
     assert floor.estimates["retrieval_ratio"].low > 1.5
     assert max(floor.recall, floor.coverage) < 0.1
@@ -465,10 +470,8 @@ def test_the_mean_pose_scores_at_the_floor(crowds):
 def test_what_is_held_out_is_in_no_other_set(monkeypatch, known, most, size):
     train, val = crowd(known, 3), crowd(15, 4)
     assert len(train.unique(dim=0)) == known
-    data = SimpleNamespace(
-        train=SimpleNamespace(poses=train + torch.tensor([0.25, 0.25, 0])),
-        val=SimpleNamespace(poses=val),
-    )
+    train_part = part_of(train + torch.tensor([0.25, 0.25, 0]))
+    data = SimpleNamespace(train=train_part, val=part_of(val))
     asked = []
     monkeypatch.setattr(measures, "compare", lambda *given: asked.append(given))
     references(data, most, seed=6)
@@ -488,6 +491,28 @@ def test_what_is_held_out_is_in_no_other_set(monkeypatch, known, most, size):
     asked.clear()
     references(data, most, seed=7)
     assert not torch.equal(asked[0][0], real)
+
+
+@pytest.mark.parametrize(
+    ("alone", "most", "size", "held_out"),
+    # As large a share of those held out is alone as of all poses, as far as there are any left.
+    [(40, 20, 20, 8), (40, 35, 35, 5), (60, 25, 25, 15), (0, None, 50, 50), (100, None, 50, 50)],
+)
+def test_an_unconditional_model_is_compared_with_the_same_real_poses(
+    monkeypatch, alone, most, size, held_out
+):
+    train, val = crowd(100, 5), crowd(15, 6)
+    data = SimpleNamespace(train=part_of(train, alone), val=part_of(val, 7))
+    asked = []
+    monkeypatch.setattr(measures, "compare", lambda *given: asked.append(given))
+    monkeypatch.setattr(networks, "pose_coder", lambda data: None)
+    references(data, most, seed=6)
+    real, others, queries, *_ = asked[0]
+    rows = (others[:, None] == through_heatmap(train)).all(dim=3).all(dim=2).int().argmax(dim=1)
+    assert len(real) == len(others) == len(rows.unique()) == size and len(queries) == 7
+    assert int((rows < (alone or 100)).sum()) == held_out
+    made = measures.evaluate_poses(lambda number: others[:number], data, most, seed=6)
+    assert made is None and (torch.equal(asked[-1][0], real) == (most is not None))
 
 
 # --- loss and quality -----------------------------------------------------------------------
