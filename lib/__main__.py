@@ -213,6 +213,19 @@ def publish(
 
 
 @app.command()
+def yardsticks(
+    data: Data = "coco",
+    iterations: int = Option(12_000, help="Length of the training of the flow."),
+) -> None:
+    """Measure what published runs stand beside: flow matching, and other training poses."""
+    from lib.book import published, yardsticks
+    from lib.data.cache import load
+
+    print(paths.shown(yardsticks.measure(load(data), iterations)))
+    published.README.write_text(published.readme(published.README.read_text()))
+
+
+@app.command()
 def thesis(
     profile: Profile = "published",
     coco_zip: Zip = None,

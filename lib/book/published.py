@@ -21,7 +21,7 @@ from lib.errors import InputError
 from lib.evaluation import comparison
 from lib.evaluation.comparison import ANSWERS, OPTIONS, SHIPPED, filled, read_estimates
 from lib.evaluation.findings import THESIS
-from lib.evaluation.measures import evaluate
+from lib.evaluation.measures import Measures, evaluate
 from lib.figures.tables import Table
 from lib.losses import ALGORITHMS
 from lib.models.synthesis import caption_grid, synthesise
@@ -52,11 +52,7 @@ def publish(run: Run, dataset: Dataset) -> Path:
     Raises an InputError if files of the project have changes that are not committed, or as
     :func:`lib.book.release.export`.
     """
-    if changed := uncommitted():
-        raise InputError(
-            f"{changed[0]} has changes that are not committed: commit them first, so that the "
-            "figures can be told the code they were measured with."
-        )
+    require_committed()
     target = run.folder if run.published else export(run, paths.PUBLISHED)
     exported = Run(target, run.config, run.experiment)
     conditional = ALGORITHMS[run.config.algorithm].conditional
@@ -71,6 +67,15 @@ def publish(run: Run, dataset: Dataset) -> Path:
         save_file({"h": run.h(vectors)}, target / "captions.safetensors")
     (target / "README.md").write_text(card(exported, described(dataset)))
     return target
+
+
+def require_committed() -> None:
+    """Raises an InputError if files of the project have changes that are not committed."""
+    if changed := uncommitted():
+        raise InputError(
+            f"{changed[0]} has changes that are not committed: commit them first, so that the "
+            "figures can be told the code they were measured with."
+        )
 
 
 def uncommitted() -> list[str]:
@@ -124,11 +129,23 @@ def measured(run: Run) -> dict:
     return json.loads((run.folder / "evaluation.json").read_text())
 
 
+def yardsticks() -> dict[str, dict[str, Measures]]:
+    """What :mod:`lib.book.yardsticks` has measured: of a data set, of what."""
+    files = sorted((paths.PUBLISHED / "yardsticks").glob("*.json"))
+    found = {file.stem: json.loads(file.read_text()).get("measures", {}) for file in files}
+    return {
+        data: {what: read_estimates(summary) for what, summary in of.items()}
+        for data, of in found.items()
+    }
+
+
 def beside_the_thesis() -> Table:
-    """What was measured of the thesis's model and of published ones."""
+    """What was measured of the thesis's model, of published ones, and of yardsticks for these."""
     thesis = [f"**the thesis**: {LABELS['conditional_reduced']}", DATA["coco"]]
     rows = [(thesis, read_estimates(THESIS))]
     rows += [(_model(run), read_estimates(measured(run))) for run in _compared()]
+    for data, found in yardsticks().items():
+        rows += [([f"*{what}*", DATA[data]], measures) for what, measures in found.items()]
     columns = filled(SHIPPED, [found for _, found in rows])
     shown = [
         [*model, f"{found['n_fake'].value:,}", *(show(found) for _, show in columns)]

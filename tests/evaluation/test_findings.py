@@ -416,3 +416,21 @@ def test_captions_tell_or_hardly_tell():
             probability=probability, same=np.array([1.0]), different=np.array([2.0])
         )
         assert findings.captions_apart(said, 1000).holds is holds
+
+
+@pytest.mark.parametrize(
+    ("flow", "says"),
+    [
+        (0.55, "comes nearer than the WGAN-GP"),
+        (0.66, "comes no nearer"),
+        (0.70, "stays farther away"),
+    ],
+)
+def test_a_gan_beside_flow_matching(flow, says):
+    found = [
+        {"accuracy": around(each), "implausible_fake": Estimate(limb)}
+        for each, limb in ((0.66, 0.1), (flow, 0.08), (0.57, 0.03))
+    ]
+    finding = findings.why_a_gan(*found)
+    assert f"flow matching {says}. " in str(finding) and "10.0%, 8.0% and 3.0%" in str(finding)
+    assert finding.numbers == {"gan": 0.66, "flow": flow, "other": 0.57}
