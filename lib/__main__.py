@@ -217,7 +217,7 @@ def yardsticks(
     data: Data = "coco",
     iterations: int = Option(12_000, help="Length of the training of the flow."),
 ) -> None:
-    """Measure what published runs stand beside: flow matching, and other training poses."""
+    """Measure what published runs are compared with: flow matching, and other training poses."""
     from lib.book import published, yardsticks
     from lib.data.cache import load
 

@@ -63,15 +63,13 @@ class Flow(nn.Module):
         return self.layers(torch.cat([x, angles.sin(), angles.cos()], dim=1))
 
     @torch.no_grad()
-    def poses(self, number: int, seed: int, steps: int = STEPS) -> torch.Tensor:
+    def poses(self, number: int, seed: int) -> torch.Tensor:
         """Synthesised poses (number, 17, 3), decoded from heatmaps as those of a G are."""
         source = torch.Generator().manual_seed(seed)
         x = torch.randn(number, NUMBERS, generator=source)
-        return torch.cat(
-            [through_heatmap(from_flow(self._follow(x, steps))) for x in x.split(CHUNK)]
-        )
+        return torch.cat([through_heatmap(from_flow(self._follow(x))) for x in x.split(CHUNK)])
 
-    def _follow(self, x: torch.Tensor, steps: int) -> torch.Tensor:
+    def _follow(self, x: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
         """Noise x (B, 51) to the end of its way, by Heun's method."""
         times = torch.linspace(0, 1, steps + 1).expand(len(x), -1)
         for now, then in zip(times.T, times.T[1:], strict=False):

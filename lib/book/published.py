@@ -58,10 +58,7 @@ def publish(run: Run, dataset: Dataset) -> Path:
     conditional = ALGORITHMS[run.config.algorithm].conditional
     poses = None if conditional else profile("published")["evaluation"]["poses"]
     found = evaluate(exported, dataset, poses).summary()
-    # What an export before this one has added to data/published makes no commit "dirty".
-    where = {"hardware": hardware(device_for()), "torch": torch.__version__}
-    where["commit"] = commit().removesuffix("-dirty")
-    paths.write_json(target / "evaluation.json", found | {"measured_with": where})
+    paths.write_json(target / "evaluation.json", found | {"measured_with": where()})
     if conditional:
         vectors = torch.from_numpy(text.encode(dataset.encoder(), list(SENTENCES)))
         save_file({"h": run.h(vectors)}, target / "captions.safetensors")
@@ -76,6 +73,13 @@ def require_committed() -> None:
             f"{changed[0]} has changes that are not committed: commit them first, so that the "
             "figures can be told the code they were measured with."
         )
+
+
+def where() -> dict[str, str]:
+    """What measures here, and the commit: an earlier export to data/published does not make it
+    "dirty"."""
+    found = {"hardware": hardware(device_for()), "torch": torch.__version__}
+    return found | {"commit": commit().removesuffix("-dirty")}
 
 
 def uncommitted() -> list[str]:

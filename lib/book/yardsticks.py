@@ -1,4 +1,4 @@
-"""``python -m lib yardsticks``: measures what the published runs stand beside, besides the thesis.
+"""``python -m lib yardsticks``: measures what published runs are compared with, besides the thesis.
 
 Flow matching on the same 51 numbers, and other training poses, which no G that learns from them can
 be expected to surpass. ``data/published/yardsticks/`` has, for a data set, the weights of the flow,
@@ -14,10 +14,8 @@ from lib.beyond.flow import Flow, learn
 from lib.book import published
 from lib.config import profile
 from lib.data.cache import Dataset
-from lib.device import device_for, hardware
 from lib.evaluation.measures import evaluate_poses, references
 from lib.models.weights import load_weights, save_network
-from lib.training.runs import commit
 
 
 def measure(dataset: Dataset, iterations: int) -> Path:
@@ -33,19 +31,17 @@ def measure(dataset: Dataset, iterations: int) -> Path:
         begun = time.monotonic()
         flow = learn(dataset.train.poses, iterations)
         seconds = round(time.monotonic() - begun)
-        trained = {"iterations": iterations, "seconds": seconds} | _where()
+        trained = {"iterations": iterations, "seconds": seconds} | published.where()
         save_network(flow, weights, half=True)
         paths.write_json(file, {"trained": trained})
     poses, flow = profile("published")["evaluation"]["poses"], read(dataset.source)
     made = evaluate_poses(lambda number: flow.poses(number, seed=0), dataset, poses)
     other = references(dataset, poses)["other training poses"]
     found = {"flow matching": made.summary(), "other training poses": other.summary()}
-    paths.write_json(file, {"trained": trained, "measured_with": _where(), "measures": found})
+    paths.write_json(
+        file, {"trained": trained, "measured_with": published.where(), "measures": found}
+    )
     return file
-
-
-def _where() -> dict[str, str]:
-    return {"hardware": hardware(device_for()), "commit": commit().removesuffix("-dirty")}
 
 
 def read(source: str) -> Flow:

@@ -1,4 +1,4 @@
-"""What published runs stand beside is trained once, measured as they are, and shown with them."""
+"""What published runs are compared with: trained once, measured as they are, shown with them."""
 
 import json
 
