@@ -39,7 +39,6 @@ NOT_NEGATIVE = "not be less than 0", lambda value: value >= 0
 SHARE = "be from 0 to 1", lambda value: 0 <= value <= 1
 BELOW_1 = "be at least 0 and below 1", lambda value: 0 <= value < 1
 CONDITIONAL = "conditional algorithms", lambda a: a.conditional
-PENALISED = "unconditional algorithms with a penalty", lambda a: a.penalty and not a.conditional
 
 
 def at_most(limit: int) -> Rule:
@@ -100,7 +99,6 @@ class Config:
     rate_decay: float = option(0.0, "share of the run at its end in which rates fall to 0", SHARE)
     rate_decay_g: float = option(0.0, "the same for G; 0: as rate_decay", SHARE)
     ema: float = option(0.0, "decay of the average of G's weights; 0: no average", BELOW_1)
-    rejection_epochs: float = option(0.0, "of D alone, choosing poses", NOT_NEGATIVE, of=PENALISED)
 
     def __post_init__(self):
         if self.algorithm not in ALGORITHMS:

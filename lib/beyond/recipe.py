@@ -2,12 +2,11 @@
 
 import torch
 
-from lib.beyond import initialisation, rejection
+from lib.beyond import initialisation
 from lib.beyond.averaging import Average
 from lib.beyond.keypoints import KeypointDiscriminator, KeypointGenerator, relative
 from lib.config import Config
 from lib.data.cache import Split
-from lib.data.heatmaps import through_heatmap
 from lib.errors import InputError
 from lib.models.recipe import Recipe
 from lib.models.tables import Discriminator, Generator
@@ -50,9 +49,9 @@ class Beyond(Recipe):
     def synthesised(self, G: Generator, z: torch.Tensor, h: torch.Tensor | None) -> torch.Tensor:
         return relative(G.poses(z, h)) if self.places else super().synthesised(G, z, h)
 
-    def decoded(self, G: Generator, z: torch.Tensor) -> torch.Tensor:
-        """Nothing is drawn where G places keypoints."""
-        return through_heatmap(G.poses(z)) if self.places else super().decoded(G, z)
+    def poses(self, G: Generator, z: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
+        """Where G places keypoints they lie between the points of a heatmap, too."""
+        return G.poses(z, h) if self.places else super().poses(G, z, h)
 
     def pool(self, split: Split) -> torch.Tensor:
         return split.pair_rows if self.config.caption_pool == "pairs" else super().pool(split)
@@ -85,13 +84,3 @@ class Beyond(Recipe):
             return super().load(G, kept, state)
         G.load_state_dict(state["G"])
         self.average.G.load_state_dict(kept)
-
-    def finish(self, trainer, batches, run) -> None:
-        if self.config.rejection_epochs:
-            G = trainer.kept(batches, round(self.config.epochs * batches.per_epoch))
-            run.save("rejector.safetensors", rejection.learn(trainer, G, batches))
-
-    def noise(self, run, number: int, seed: int, G: Generator | None = None) -> torch.Tensor:
-        if not self.config.rejection_epochs:
-            return super().noise(run, number, seed, G)
-        return rejection.chosen_noise(self, G or run.generator(), run.rejector(), number, seed)

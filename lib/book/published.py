@@ -24,7 +24,7 @@ from lib.evaluation.findings import THESIS
 from lib.evaluation.measures import Measures, evaluate
 from lib.figures.tables import Table
 from lib.losses import ALGORITHMS
-from lib.models.synthesis import caption_grid, synthesise
+from lib.models.synthesis import caption_grid, noise, synthesise
 from lib.training.runs import Run, commit, data_id
 
 DATA = {"coco": "COCO 2017", "sample": "sample data"}
@@ -117,9 +117,7 @@ def shipped(data: str | None = None, profile_name: str | None = "published") -> 
     runs = [run for run in runs if run.experiment in order and data in (None, source(run))]
     if profile_name is not None:
         runs = [r for r in runs if r.config == config_for(r.experiment, profile_name, source(r))]
-    runs.sort(
-        key=lambda run: (source(run), order.index(run.experiment), run.config.rejection_epochs)
-    )
+    runs.sort(key=lambda run: (source(run), order.index(run.experiment)))
     return runs
 
 
@@ -165,20 +163,18 @@ def how_trained() -> Table:
 
 
 def _compared() -> list[Run]:
-    """The published runs with the profile's settings, those of the thesis's own networks, and those
-    whose poses are chosen."""
+    """The published runs with the profile's settings, and those of the thesis's own networks."""
 
     def counts(run: Run) -> bool:
         own = config_for(run.experiment, "published", source(run))
-        return run.config == own or run.config.rejection_epochs > 0 or not run.config.beyond
+        return run.config == own or not run.config.beyond
 
     return [run for run in shipped(profile_name=None) if counts(run)]
 
 
 def _model(run: Run) -> list[str]:
     networks = "; on keypoints" if run.config.networks == "keypoints" else "; heatmaps"
-    chosen = "; rejection sampling" if run.config.rejection_epochs else ""
-    return [LABELS[run.experiment] + networks + chosen, DATA[source(run)]]
+    return [LABELS[run.experiment] + networks, DATA[source(run)]]
 
 
 def options(data: str, experiment: str) -> Table:
@@ -223,8 +219,7 @@ def reproduced(dataset: Dataset) -> str:
 
 def samples(run: Run) -> torch.Tensor:
     """24 heatmaps (24, 17, 64, 64) of an unconditional published run."""
-    G = run.generator()
-    return synthesise(G, run.noise(24, 1, G))
+    return synthesise(run.generator(), noise(24, 1))
 
 
 def from_sentences(run: Run) -> Figure:

@@ -31,8 +31,6 @@ def export(run: Run, folder: Path) -> Path:
     save_network(run.generator(), new / "generator.safetensors", half=True)
     if run.experiment in PARENTS or not run.config.beyond:
         save_network(run.discriminator(), new / "discriminator.safetensors", half=True)
-    if run.config.rejection_epochs:
-        save_network(run.rejector(), new / "rejector.safetensors", half=True)
     for epoch in run.kept.values():
         save_network(run.generator(epoch), new / snapshot_name(epoch), half=True)
     for name in ("config.json", "summary.json"):

@@ -167,8 +167,7 @@ def evaluate(
     G = run.generator(epoch)
 
     def made(number: int, h: torch.Tensor | None = None) -> torch.Tensor:
-        z = noise(number, seed) if epoch else run.noise(number, seed, G)
-        return torch.cat([decode(part) for part in synthesise_parts(G, z, h)])
+        return torch.cat([decode(part) for part in synthesise_parts(G, noise(number, seed), h)])
 
     if not ALGORITHMS[run.config.algorithm].conditional:
         return evaluate_poses(made, dataset, poses, seed)

@@ -8,11 +8,11 @@ import torch
 
 from lib.config import Config
 from lib.data.cache import Split
-from lib.data.heatmaps import decode, from_network, render
+from lib.data.heatmaps import decode, render
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
 from lib.models import weights
-from lib.models.synthesis import noise
+from lib.models.synthesis import synthesise_parts
 from lib.models.tables import Discriminator, Generator
 
 
@@ -42,9 +42,9 @@ class Recipe:
         """Poses of G as D reads them; can be differentiated by G's weights."""
         return G(z, h)
 
-    def decoded(self, G: Generator, z: torch.Tensor) -> torch.Tensor:
-        """Poses of G (B, 17, 3), as they are measured and drawn."""
-        return decode(from_network(G(z)))
+    def poses(self, G: Generator, z: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
+        """Poses of G (B, 17, 3), as exactly as it places them."""
+        return torch.cat([decode(part) for part in synthesise_parts(G, z, h)])
 
     def pool(self, split: Split) -> torch.Tensor:
         """Rows of the captions from which h^ and h~ are drawn: all (4.3).
@@ -80,10 +80,3 @@ class Recipe:
     def load(self, G: Generator, kept: dict[str, torch.Tensor], state: dict) -> None:
         """Fills G from a checkpoint: the weights ``kept`` and what :meth:`state` has added."""
         G.load_state_dict(kept)
-
-    def finish(self, trainer, batches, run) -> None:
-        """Called after the last iteration."""
-
-    def noise(self, run, number: int, seed: int, G: Generator | None = None) -> torch.Tensor:
-        """z (number, 128) for poses of a finished run, from N(0, 1)."""
-        return noise(number, seed)

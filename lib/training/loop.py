@@ -95,7 +95,6 @@ def train(
     progress.close()
     if done < total:
         return
-    trainer.recipe.finish(trainer, batches, run)
     run.finish(
         {
             "iterations": total,

@@ -6,7 +6,6 @@
 - ``metrics.jsonl``: losses, a JSON object a line;
 - ``checkpoint-ITERATION/``: weights of G and D (safetensors), optimisers and random state;
 - ``snapshot-EPOCH.safetensors``: G at a named epoch;
-- ``rejector.safetensors``: the D that chooses among poses, where the settings want one;
 - ``summary.json``: length, time, hardware and versions; it is there once the run is finished;
 - ``evaluation.json``: the measures of 4.4.2.
 
@@ -85,12 +84,8 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """What G makes and D reads, and how its poses are drawn."""
+        """What G makes and D reads."""
         return recipe_for(self.config)
-
-    def noise(self, number: int, seed: int, G: torch.nn.Module | None = None) -> torch.Tensor:
-        """z (number, 128) for poses of a finished run; ``G``: its generator, if it is at hand."""
-        return self.recipe.noise(self, number, seed, G)
 
     def h(self, vectors: torch.Tensor) -> torch.Tensor:
         """Encodings (N, 300), as fastText gives them, as the run's networks take them."""
@@ -171,10 +166,6 @@ class Run:
     def discriminator(self) -> torch.nn.Module:
         """D in evaluation mode, at the end of the run."""
         return self._network(1, (self.checkpoint or self.folder) / "discriminator.safetensors")
-
-    def rejector(self) -> torch.nn.Module:
-        """The D that chooses among poses (:mod:`lib.beyond.rejection`), in evaluation mode."""
-        return self._network(1, self.folder / "rejector.safetensors")
 
     def _network(self, number: int, path: Path) -> torch.nn.Module:
         network = self.recipe.networks()[number]
