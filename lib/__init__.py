@@ -6,6 +6,7 @@
 - :mod:`lib.training`: the one loop for all five algorithms, its minibatches and run folders (4).
 - :mod:`lib.evaluation`: the measures of 4.4.2, what has become usual since, and every verdict.
 - :mod:`lib.beyond`: what the thesis does not have; each option is off unless a profile asks for it.
+- :mod:`lib.pose`: a sentence in, a pose out, in the formats of other programs; needs no torch.
 - :mod:`lib.figures`, :mod:`lib.questionnaire`, :mod:`lib.book`: pictures, 4.4.3, and the pages.
 
 :mod:`lib.study` ties them together for a notebook; ``python -m lib`` does for a command line.

@@ -112,32 +112,44 @@ def evaluate(
 
 @app.command()
 def pose(
-    sentence: str = Argument(help="What the person does, in quotes."),
-    out: Path = Option(Path("pose.png"), help="The picture to write."),
-    number: int = Option(6, min=1, help="How many poses."),
+    caption: str = Argument("", help="What the person does, in quotes."),
+    out: Path | None = Option(
+        None, help="The file to write; - for standard output. Default: pose.png."
+    ),
+    format: str = Option("", help="png, svg, coco, openpose, openpose-png or numpy."),
+    number: int = Option(6, "--number", "-n", min=1, max=1000, help="How many poses."),
     seed: Seed = 0,
-    profile: Profile = "published",
-    data: Data = "sample",
+    captions: str = Option("", help="A file of captions, one a line, or -; writes JSON lines."),
+    again: Path | None = Option(None, help="Make the poses of a file that this command wrote."),
+    run: str = Option("", help="A conditional run; default: the one of COCO that is shipped."),
 ) -> None:
-    """Draw poses for a sentence, with the reduced conditional model (notebook 08)."""
-    import torch
+    """Synthesise poses for a caption: as a picture, or as a file for ControlNet and pose editors.
 
-    from lib import figures
-    from lib.data import captions as text
-    from lib.models.synthesis import caption_grid
-    from lib.study import Study
+    The format follows the name: pose.png, pose.svg, pose.json (COCO's keypoints), pose.npz,
+    pose.openpose.json, pose.openpose.png.
+    """
+    from lib.pose import formats
+    from lib.pose.model import Model
 
-    if not text.clean(sentence):
-        raise InputError("The sentence has no words: say what the person does.")
-    study = Study(profile, data)
-    run = study.finished("conditional_reduced")
-    h = run.h(torch.from_numpy(text.encode(study.dataset.encoder(), [sentence])))
-    poses = caption_grid(run.generator(), h, rows=number, seed=seed)[:, 0]
-    try:
-        figures.pose_grid(poses).savefig(out)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{out} cannot be written ({error}): give another --out.") from None
-    print(out)
+    if bool(caption) + bool(captions) + bool(again) > 1:
+        raise InputError("Give one of a caption, --captions and --again.")
+    standard = str(out) == "-"
+    name = format or "coco"  # of lines, and in a stream
+    if not (captions or standard):
+        out = out or Path("pose.png")
+        name = formats.format_of(out, format)
+    model = Model(run)
+    if captions:
+        done = formats.lines(model, formats.read_captions(captions), number, seed, name)
+        raise typer.Exit(formats.write_lines(done, None if standard else out))
+    made = formats.remake(model, again) if again else model.pose(caption, number, seed)
+    for note in made.notes:
+        print(f"Note: {note}", file=sys.stderr)
+    if standard:
+        sys.stdout.buffer.write(formats.together(made, name))
+        return
+    for file in formats.write(made, out, name):
+        print(file)
 
 
 questionnaire = typer.Typer(

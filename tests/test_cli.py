@@ -1,5 +1,6 @@
 """The command line: help, data, training, measures, and one sentence for bad input."""
 
+import functools
 import json
 import os
 import subprocess
@@ -48,6 +49,7 @@ def cache(module_home, tiny_coco):
         (("prepare",), ["--coco-zip", "--cache", "--encoder", "left_out"]),
         (("train",), ["algorithm", "--set", "key=value", "conditional_wgan_lp", "learning_rate"]),
         (("evaluate",), ["run", "--data", "--poses", "1-NN"]),
+        (("pose",), ["caption", "--out", "--format", "-n", "--captions", "--again", "--run"]),
         (
             ("series",),
             ["cache", "--profile", "--only", "--minutes", "--device", "--published", "--longer"],
@@ -232,11 +234,44 @@ def test_from_a_shell(tmp_path):
     [
         (["train", "gan", "--set", "data=coco"], "data is not a setting"),
         (["pose", " "], "no words"),
+        (["pose"], "no words"),
+        (["pose", "a man", "--captions", "-"], "one of a caption"),
+        (["pose", "a man", "--out", "pose"], "pose has no suffix"),
+        (["pose", "a man", "--out", "pose.bmp"], "suffix .bmp"),
+        (["pose", "a man", "--out", "."], "is a folder"),
+        (["pose", "a man", "--out", "-", "--format", "gif"], "'gif' is not known"),
+        (["pose", "a man", "--run", "gan-0"], "no finished run 'gan-0'"),
+        (["pose", "--again", "none.json"], "none.json cannot be read"),
     ],
 )
 def test_words_that_cannot_be_meant_are_refused(call, home, words, said):
     status, _, error = call(*words)
     assert status == 1 and said in error and "Traceback" not in error
+
+
+def test_a_sentence_becomes_files_that_can_be_made_again(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sentence = "two women ride a wave"
+    status, out, error = call("pose", sentence, "-n", 2, "--seed", 3, "--out", "a.json")
+    assert (status, out) == (0, "a.json\n") and error.startswith("Note: The model draws one person")
+    assert call("pose", "--again", "a.json", "--out", "b/c.json")[:2] == (0, "b/c.json\n")
+    assert (tmp_path / "b" / "c.json").read_bytes() == (tmp_path / "a.json").read_bytes()
+    status, out, _ = call("pose", sentence, "-n", 2, "--out", "a.openpose.png")
+    assert (
+        out == "a-1.openpose.png\na-2.openpose.png\n" and (tmp_path / "a-2.openpose.png").exists()
+    )
+    assert call("pose", "a man runs")[1] == "pose.png\n" and (tmp_path / "pose.png").exists()
+
+
+def test_poses_go_to_standard_output_and_captions_come_from_a_file(tmp_path):
+    (tmp_path / "captions.txt").write_text("a man runs\nxyzzy\n")
+    command = [sys.executable, "-m", "lib", "pose", "-n", "1"]
+    run = functools.partial(subprocess.run, capture_output=True, text=True, cwd=paths.SOURCE)
+    one = json.loads(run([*command, "a man runs", "--out", "-"]).stdout)
+    many = run([*command, "--captions", str(tmp_path / "captions.txt")])
+    rows = [json.loads(line) for line in many.stdout.splitlines()]
+    assert many.returncode == 1 and rows[0]["poses"] == one
+    assert "knows no word" in rows[1]["error"]
 
 
 def test_a_file_that_cannot_be_written_is_said_in_a_sentence(call, home, monkeypatch):

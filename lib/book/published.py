@@ -6,15 +6,14 @@ import math
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from safetensors.torch import load_file, save_file
 
 from lib import figures, paths
 from lib.book.release import export
 from lib.config import LABELS, config_for, profile
-from lib.data import captions as text
 from lib.data.cache import Dataset, described
 from lib.device import device_for, hardware
 from lib.errors import InputError
@@ -25,6 +24,8 @@ from lib.evaluation.measures import Measures, evaluate
 from lib.figures.tables import Table
 from lib.losses import ALGORITHMS
 from lib.models.synthesis import caption_grid, noise, synthesise
+from lib.pose import words
+from lib.pose.words import Words
 from lib.training.runs import Run, commit, data_id
 
 DATA = {"coco": "COCO 2017", "sample": "sample data"}
@@ -60,8 +61,7 @@ def publish(run: Run, dataset: Dataset) -> Path:
     found = evaluate(exported, dataset, poses).summary()
     paths.write_json(target / "evaluation.json", found | {"measured_with": where()})
     if conditional:
-        vectors = torch.from_numpy(text.encode(dataset.encoder(), list(SENTENCES)))
-        save_file({"h": run.h(vectors)}, target / "captions.safetensors")
+        words.ship(dataset.encoder(), dataset.pairs_id, dataset.source)
     (target / "README.md").write_text(card(exported, described(dataset)))
     return target
 
@@ -224,7 +224,8 @@ def samples(run: Run) -> torch.Tensor:
 
 def from_sentences(run: Run) -> Figure:
     """Four poses of a conditional published run for each of SENTENCES, one a column."""
-    h = load_file(run.folder / "captions.safetensors")["h"]
+    known = Words.read(source(run))
+    h = run.h(torch.tensor(np.stack([known.encode(each) for each in SENTENCES]).astype(np.float32)))
     poses = caption_grid(run.generator(), h, rows=4, seed=1)
     return figures.pose_grid(poses.flatten(0, 1), columns=len(h), titles=SENTENCES)
 

@@ -3,9 +3,9 @@
 A published run has the files of :mod:`lib.training.runs`, smaller: weights in half precision (but
 for biases and batch norm), D only where others start from it or training may go on
 (:mod:`lib.training.series`), losses as means over short windows; next to them
-``evaluation.json``, measured with just these weights, ``README.md``, a model card, and of a
-conditional model ``captions.safetensors``, encodings of sentences made up for this project. Poses
-and captions of the data are not among them.
+``evaluation.json``, measured with just these weights, and ``README.md``, a model card. ``words/``
+holds the words that conditional models know (:mod:`lib.pose.words`). Poses and captions of the data
+are not among them.
 """
 
 import itertools

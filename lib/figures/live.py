@@ -19,8 +19,8 @@ import torch
 from matplotlib.colors import to_hex
 
 from lib.data.heatmaps import decode
-from lib.data.skeleton import EDGES
-from lib.figures.page import BLUE, COLOURS, SIDES, Page, side
+from lib.data.skeleton import COLOURS, EDGES, SIDES, side
+from lib.figures.page import BLUE, Page
 
 FRAMES = 21  # of an interpolation: steps of 5 %
 # Lines by their label. Each has a contrast of 3 or more with the light and with the dark page.

@@ -7,13 +7,9 @@ in one starts no formula.
 from io import BytesIO
 
 import matplotlib
-import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
-
-from lib.data.skeleton import NAMES
 
 WIDTH = 8.0  # of a figure; the book shows it 700 to 1000 screen pixels wide
 DPI = 144  # 1152 pixels: sharp on most screens, and a grid is 0.5 to 1 MB
@@ -21,7 +17,6 @@ FONT = 9.5  # points
 
 BLUE, ORANGE, _, RED = sns.color_palette("colorblind", 4)
 PALE = sns.light_palette(BLUE, 10)[4]  # noise behind a line
-SIDES = {"left": "#ffb347", "right": "#6cc5ff", "middle": "#f2f2f2"}  # of the skeleton
 SIZES = ("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
 STYLE = matplotlib.rc_context(  # around every function that draws; leaves no trace outside
     sns.axes_style("whitegrid")
@@ -29,19 +24,6 @@ STYLE = matplotlib.rc_context(  # around every function that draws; leaves no tr
     | dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.formatter.useoffset"), False)
     | {"font.family": "DejaVu Sans", "grid.color": "0.9", "text.parse_math": False}
 )
-
-
-# (17, 3) RGB: nose white, left keypoints rose to yellow, right ones, by turns, cyan to violet. Warm
-# and cold stay apart without red and green; neighbours also differ in saturation.
-HUES = np.stack([np.linspace(-25, 64, 8), np.linspace(172, 295, 8)], axis=1).ravel() % 360 / 360
-SATURATIONS = np.tile([0.55, 0.55, 0.9, 0.9], 4)
-COLOURS = np.vstack([np.ones(3), hsv_to_rgb(np.stack([HUES, SATURATIONS, np.ones(16)], axis=1))])
-
-
-def side(edge: tuple[int, int]) -> str:
-    """The side of the body that an edge of the skeleton belongs to; the nose is on both."""
-    sides = {NAMES[i].split()[0] for i in edge} - {"nose"}
-    return sides.pop() if len(sides) == 1 else "middle"
 
 
 class Page(Figure):

@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from lib.data.heatmaps import decode
-from lib.data.skeleton import EDGES, NAMES, SIZE
-from lib.figures.page import BLUE, COLOURS, DPI, FONT, RED, SIDES, STYLE, WIDTH, Page, side
+from lib.data.skeleton import COLOURS, EDGES, NAMES, SIDES, SIZE, side
+from lib.figures.page import BLUE, DPI, FONT, RED, STYLE, WIDTH, Page
 
 GAP = 0.04  # between neighbouring poses
 LINE, LETTER = FONT * 1.3 / 72, FONT * 0.54 / 72  # height of a line, usual width of a letter

@@ -14,9 +14,9 @@ from test_static import metrics, wild
 
 from lib import figures, paths
 from lib.data.heatmaps import decode, render
-from lib.data.skeleton import EDGES
+from lib.data.skeleton import COLOURS, EDGES, SIDES, side
 from lib.figures import live
-from lib.figures.page import COLOURS, SIDES, Page, side
+from lib.figures.page import Page
 from lib.models.synthesis import caption_grid, interpolate_captions
 from lib.models.tables import Generator
 from lib.models.weights import initialise

@@ -12,7 +12,7 @@ from IPython.core.formatters import DisplayFormatter
 from matplotlib.collections import LineCollection
 
 from lib.data.heatmaps import render
-from lib.data.skeleton import EDGES, NAMES
+from lib.data.skeleton import COLOURS, EDGES, NAMES, SIDES, side
 from lib.evaluation.statistics import Estimate
 from lib.figures import curves, page
 from lib.figures import poses as drawing
@@ -62,7 +62,7 @@ def test_a_keypoint_peaks_at_its_pixel_in_its_colour(channel):
     assert image.shape == (64, 64, 3)
     row, column = np.unravel_index(image.sum(axis=2).argmax(), (64, 64))
     assert (column, row) == (40, 12)
-    np.testing.assert_allclose(image[12, 40], page.COLOURS[channel], atol=1e-6)
+    np.testing.assert_allclose(image[12, 40], COLOURS[channel], atol=1e-6)
     assert image[60, 3].max() < 1e-6
 
 
@@ -80,17 +80,17 @@ def test_brightness_follows_the_heatmap():
 
 
 def test_colours_are_distinct_also_without_red_and_green():
-    pairs = combinations(page.COLOURS, 2)
+    pairs = combinations(COLOURS, 2)
     assert min(np.linalg.norm(a - b) for a, b in pairs) > 0.2
     # Linear light as a deuteranope sees it (Machado, Oliveira and Fernandes 2009, severity 1).
     sight = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
-    seen = np.clip(page.COLOURS**2.2 @ sight.T, 0, 1) ** (1 / 2.2)
+    seen = np.clip(COLOURS**2.2 @ sight.T, 0, 1) ** (1 / 2.2)
     left, right = seen[1::2], seen[2::2]
     assert np.linalg.norm(left[:, None] - right, axis=-1).min() > 0.2
 
 
 def test_sides_of_the_skeleton():
-    named = {tuple(NAMES[i] for i in edge): page.side(edge) for edge in EDGES}
+    named = {tuple(NAMES[i] for i in edge): side(edge) for edge in EDGES}
     assert named["left shoulder", "left elbow"] == "left"
     assert named["right knee", "right ankle"] == "right"
     assert named["nose", "left eye"] == "left"
@@ -109,7 +109,7 @@ def test_edges_are_drawn_only_between_keypoints_that_exist():
     segments = ax.collections[0].get_segments()
     np.testing.assert_allclose(segments, [[place[5], place[7]], [place[7], place[9]]])
     colours = ax.collections[0].get_colors()
-    np.testing.assert_allclose(colours, [matplotlib.colors.to_rgba(page.SIDES["left"])] * 2)
+    np.testing.assert_allclose(colours, [matplotlib.colors.to_rgba(SIDES["left"])] * 2)
 
 
 def test_a_keypoint_below_the_threshold_has_no_edge():

@@ -1,0 +1,127 @@
+"""Poses for a sentence, from the conditional model that the repository ships, or from one's own.
+
+The shipped one needs its weights and the words it knows, nothing else: no data, no torch, no
+fastText.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from lib import paths
+from lib.errors import InputError
+from lib.pose.plain import Plain, noise
+from lib.pose.words import Encoder, Words, bare, file_of
+
+EXPERIMENT, SOURCE = "conditional_reduced", "coco"  # of the model that is used by default
+SEVERAL = frozenset(
+    "people men women boys girls children kids couple group team crowd players persons guys ladies "
+    "adults friends surfers skiers snowboarders skateboarders riders two three four five several "
+    "many family".split()
+)
+ANIMALS = frozenset("bird cat dog horse sheep cow elephant bear zebra giraffe puppy kitten".split())
+PEOPLE = frozenset(
+    "man woman boy girl child person lady guy kid player surfer skier snowboarder skateboarder "
+    "rider he she someone adult baby".split()
+)
+
+
+@dataclass(frozen=True)
+class Poses:
+    """What a caption was answered with."""
+
+    keypoints: np.ndarray  # (n, 17, 3): x and y in heatmap pixels, visibility 0 or 1
+    made_by: dict[str, str | int]  # what makes them again: caption, seed, number, model, ...
+    notes: tuple[str, ...] = ()  # what the reader should know of them, in sentences
+
+
+def shipped() -> Path:
+    """The folder of the published keypoint model of COCO. Raises InputError if there is none."""
+    for file in sorted(paths.PUBLISHED.glob(f"{EXPERIMENT}-*/summary.json")):
+        settings = json.loads(file.with_name("config.json").read_text())
+        told = json.loads(file.read_text())
+        if settings.get("networks") == "keypoints" and told.get("source") == SOURCE:
+            return file.parent
+    raise InputError("The repository ships no conditional model of COCO: give one with --run.")
+
+
+class Model:
+    """A conditional generator, with the words that it knows."""
+
+    def __init__(self, run: str = ""):
+        """``run``: a finished run, by its folder or name; by default the shipped one. Raises
+        InputError if it is not there, or takes no captions."""
+        if run:
+            self.weights, self.scale, self.words, self.answer = _of_run(run)
+        else:
+            folder = shipped()
+            self.weights = folder / "generator.safetensors"
+            self.scale = json.loads((folder / "config.json").read_text())["caption_scale"]
+            self.words, self.answer = Words.read(SOURCE), Plain.read(self.weights).poses
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """The run, a hash of G's weights, and the version of this package."""
+        folder = self.weights.parent
+        name = folder.parent.name if folder.name.startswith("checkpoint-") else folder.name
+        digest = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
+        version = metadata.version("pose-from-captions")
+        return {"model": name, "weights": digest, "version": version}
+
+    def pose(self, caption: str, number: int = 1, seed: int = 0) -> Poses:
+        """Poses for a caption. Raises InputError if no word of it is known."""
+        return self.poses([caption], number, seed)[0]
+
+    def poses(self, captions: Sequence[str], number: int = 1, seed: int = 0) -> list[Poses]:
+        """The same for several captions; all share their noises."""
+        h = self.scale * np.stack([self.words.encode(caption) for caption in captions])
+        z = np.tile(noise(number, seed), (len(h), 1))
+        made = self.answer(z, h.repeat(number, axis=0)).reshape(len(h), number, -1, 3)
+        own = self.identity | {"seed": seed, "number": number}
+        return [
+            Poses(keypoints, {"caption": caption} | own, tuple(self.notes(caption)))
+            for caption, keypoints in zip(captions, made, strict=True)
+        ]
+
+    def notes(self, caption: str) -> list[str]:
+        """What to say of a caption that the model takes only a part of."""
+        words, found = set(bare(caption)), []
+        if unknown := self.words.unknown(caption):
+            advice = self.words.advice(unknown)
+            found.append(f"Not known to the model, and left out: {', '.join(unknown)}.{advice}")
+        if words & SEVERAL:
+            found.append("The model draws one person: each pose is that of one of them.")
+        elif words & ANIMALS and not words & PEOPLE:
+            found.append("The model draws people only: this is the pose of a person.")
+        return found
+
+
+def _of_run(name: str) -> tuple[Path, float, Words | Encoder, Callable]:
+    """Weights, scale of encodings, words and generator of a run, whichever networks it has."""
+    import torch
+
+    from lib.data.cache import load
+    from lib.losses import ALGORITHMS
+    from lib.training.runs import Run
+
+    run = Run.open(name)
+    if not ALGORITHMS[run.config.algorithm].conditional:
+        raise InputError(f"{run.folder.name} takes no captions: give a conditional run.")
+    G, trained_on = run.generator(), json.loads((run.folder / "config.json").read_text())["data"]
+
+    @torch.no_grad()
+    def answer(z: np.ndarray, h: np.ndarray) -> np.ndarray:
+        z, h = (torch.as_tensor(x, dtype=torch.float32) for x in (z, h))
+        return run.recipe.poses(G, z, h).numpy()
+
+    tables = (Words.read(file.stem) for file in sorted(file_of("").parent.glob("*.safetensors")))
+    words = next((table for table in tables if table.data == trained_on), None)
+    weights = (run.checkpoint or run.folder) / "generator.safetensors"
+    own = words or Encoder(load(run.summary["data"]).encoder())
+    return weights, run.config.caption_scale, own, answer
