@@ -117,7 +117,7 @@ def pose(
         None, help="The file to write; - for standard output. Default: pose.png."
     ),
     format: str = Option("", help="png, svg, coco, openpose, openpose-png or numpy."),
-    number: int = Option(6, "--number", "-n", min=1, max=1000, help="How many poses."),
+    number: int = Option(6, "--number", "-n", min=1, max=1_000, help="How many poses."),
     seed: Seed = 0,
     captions: str = Option("", help="A file of captions, one a line, or -; writes JSON lines."),
     again: Path | None = Option(None, help="Make the poses of a file that this command wrote."),
@@ -128,7 +128,7 @@ def pose(
     The format follows the name: pose.png, pose.svg, pose.json (COCO's keypoints), pose.npz,
     pose.openpose.json, pose.openpose.png.
     """
-    from lib.pose import formats
+    from lib.pose import files
     from lib.pose.model import Model
 
     if bool(caption) + bool(captions) + bool(again) > 1:
@@ -137,18 +137,18 @@ def pose(
     name = format or "coco"  # of lines, and in a stream
     if not (captions or standard):
         out = out or Path("pose.png")
-        name = formats.format_of(out, format)
+        name = files.format_of(out, format)
     model = Model(run)
     if captions:
-        done = formats.lines(model, formats.read_captions(captions), number, seed, name)
-        raise typer.Exit(formats.write_lines(done, None if standard else out))
-    made = formats.remake(model, again) if again else model.pose(caption, number, seed)
+        done = files.lines(model, files.read_captions(captions), number, seed, name)
+        raise typer.Exit(files.write_lines(done, None if standard else out))
+    made = files.remake(model, again) if again else model.pose(caption, number, seed)
     for note in made.notes:
         print(f"Note: {note}", file=sys.stderr)
     if standard:
-        sys.stdout.buffer.write(formats.together(made, name))
+        sys.stdout.buffer.write(files.together(made, name))
         return
-    for file in formats.write(made, out, name):
+    for file in files.write(made, out, name):
         print(file)
 
 

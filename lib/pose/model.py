@@ -6,7 +6,7 @@ fastText.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -76,18 +76,9 @@ class Model:
 
     def pose(self, caption: str, number: int = 1, seed: int = 0) -> Poses:
         """Poses for a caption. Raises InputError if no word of it is known."""
-        return self.poses([caption], number, seed)[0]
-
-    def poses(self, captions: Sequence[str], number: int = 1, seed: int = 0) -> list[Poses]:
-        """The same for several captions; all share their noises."""
-        h = self.scale * np.stack([self.words.encode(caption) for caption in captions])
-        z = np.tile(noise(number, seed), (len(h), 1))
-        made = self.answer(z, h.repeat(number, axis=0)).reshape(len(h), number, -1, 3)
-        own = self.identity | {"seed": seed, "number": number}
-        return [
-            Poses(keypoints, {"caption": caption} | own, tuple(self.notes(caption)))
-            for caption, keypoints in zip(captions, made, strict=True)
-        ]
+        h = np.tile(self.scale * self.words.encode(caption), (number, 1))
+        told = {"caption": caption} | self.identity | {"seed": seed, "number": number}
+        return Poses(self.answer(noise(number, seed), h), told, tuple(self.notes(caption)))
 
     def notes(self, caption: str) -> list[str]:
         """What to say of a caption that the model takes only a part of."""

@@ -8,7 +8,8 @@ import pytest
 
 from lib import paths
 from lib.pose import page
-from lib.pose.formats import read, remake
+from lib.pose.files import remake
+from lib.pose.formats import read
 from lib.pose.model import Model
 
 BARE = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'

@@ -1,21 +1,16 @@
 """Poses as files: what other programs read of them, and what comes back."""
 
-import io
 import json
-import sys
-from types import SimpleNamespace
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from PIL import Image
 from pycocotools.coco import COCO
 
 from lib.data.skeleton import NAMES
 from lib.errors import InputError
-from lib.pose import formats
-from lib.pose.formats import FORMATS, format_of, made_by, read
-from lib.pose.model import Model, Poses
+from lib.pose import files, formats
+from lib.pose.formats import read
+from lib.pose.model import Poses
 
 # OpenPose's output format, its section on "BODY_25 and COCO": the 18 of COCO.
 OPENPOSE = (
@@ -34,14 +29,9 @@ def some(number: int = 2, seed: int = 0) -> Poses:
     return Poses(keypoints, MADE_BY | {"number": number})
 
 
-@pytest.fixture(scope="module")
-def model() -> Model:
-    return Model()
-
-
 def test_coco_results_are_read_by_pycocotools(tmp_path):
     poses = some(3)
-    formats.write(poses, tmp_path / "pose.json")
+    files.write(poses, tmp_path / "pose.json")
     truth = COCO()
     truth.dataset = {
         "images": [{"id": number} for number in (1, 2, 3)],
@@ -134,113 +124,8 @@ def test_what_holds_no_pose_is_refused_in_a_sentence(content, tmp_path):
         read(tmp_path / "in.json")
 
 
-@pytest.mark.parametrize(
-    ("file", "name"),
-    [
-        ("a.png", "png"), ("a.PNG", "png"), ("a.svg", "svg"), ("a.json", "coco"),
-        ("a.b.npz", "numpy"), ("a.openpose.json", "openpose"), ("a.OpenPose.png", "openpose-png"),
-    ],
-)  # fmt: skip
-def test_the_format_follows_the_name(file, name, tmp_path):
-    assert format_of(tmp_path / file) == name
-    assert format_of(tmp_path / file, "svg") == "svg"
-
-
-@pytest.mark.parametrize("file", ["a", "a.bmp", "a.openpose.svg", ".png", ""])
-def test_a_name_that_says_no_format_is_refused(file, tmp_path):
-    with pytest.raises(InputError, match="--format|folder"):
-        format_of(tmp_path / file)
-    with pytest.raises(InputError, match="'gif' is not known"):
-        format_of(tmp_path / "a.png", "gif")
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_every_file_says_what_made_it_and_makes_it_again(name, model, tmp_path):
-    out = tmp_path / f"pose{'.openpose' if 'openpose' in name else ''}{FORMATS[name].suffix}"
-    made = model.pose("a “man” runs <fast> & falls", number=2, seed=3)
-    files = formats.write(made, out)
-    assert len(files) == (2 if "openpose" in name else 1) and all(map(type(out).is_file, files))
-    for which, file in enumerate(files):
-        told = made_by(file)
-        assert told.items() <= (made.made_by | {"pose": which + 1}).items() and "seed" in told
-        again = formats.remake(model, file)
-        wanted = made.keypoints if len(files) == 1 else made.keypoints[[which]]
-        np.testing.assert_array_equal(again.keypoints, wanted)
-        before = file.read_bytes()
-        assert formats.write(again, file) == [file] and file.read_bytes() == before
-
-
-def test_other_weights_do_not_make_it_again(model, tmp_path):
-    formats.write(some(1), tmp_path / "a.json")
-    with pytest.raises(InputError, match="a.json was made by m, whose weights"):
-        formats.remake(model, tmp_path / "a.json")
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b"<svg/>", b"PK", b"\x89PNG", b"\xff", b"3"]
-)
-def test_a_file_of_others_does_not_say_what_made_it(content, tmp_path):
-    (tmp_path / "a").write_bytes(content)
-    with pytest.raises(InputError, match="does not say how"):
-        made_by(tmp_path / "a")
-    with pytest.raises(InputError, match="cannot be read"):
-        made_by(tmp_path / "b")
-
-
-def test_a_file_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="pose.json cannot be written"):
-        formats.write(some(), tmp_path / "file" / "pose.json")
-
-
 def test_numpy_s_file_has_pixels(tmp_path):
     poses = some(2)
-    formats.write(poses, tmp_path / "a.npz")
+    files.write(poses, tmp_path / "a.npz")
     found = np.load(tmp_path / "a.npz")["keypoints"]
     np.testing.assert_array_equal(found, formats.on_canvas(poses.keypoints))
-
-
-def test_a_stream_holds_one_file_or_a_list_of_objects(model):
-    many = model.pose("a man runs", number=3)
-    assert len(json.loads(formats.together(many, "coco"))) == 3
-    assert [len(o["people"]) for o in json.loads(formats.together(many, "openpose"))] == [1, 1, 1]
-    assert ElementTree.fromstring(formats.together(many, "svg")).tag.endswith("svg")
-    one = model.pose("a man runs")
-    assert json.loads(formats.together(one, "openpose"))["people"]
-    Image.open(io.BytesIO(formats.together(one, "openpose-png"))).verify()
-    with pytest.raises(InputError, match="3 pictures"):
-        formats.together(many, "openpose-png")
-    with pytest.raises(InputError, match="'gif'"):
-        formats.together(many, "gif")
-
-
-def test_many_captions_are_lines_of_json(model, tmp_path, capsysbinary):
-    captions = ["a man runs", "", "xyzzy", "two women sit"]
-    rows = list(formats.lines(model, captions, 2, 1, "coco"))
-    assert [row["caption"] for row in rows] == captions
-    assert [len(row.get("poses", [])) for row in rows] == [2, 0, 0, 2]
-    assert "no words" in rows[1]["error"] and "knows no word" in rows[2]["error"]
-    assert rows[0]["poses"] == formats.coco(model.pose("a man runs", 2, 1))
-    assert not rows[0]["notes"] and "one person" in rows[3]["notes"][0]
-    assert formats.write_lines(rows, tmp_path / "a.jsonl") == 1
-    assert formats.write_lines(rows[:1], None) == 0
-    lines = (tmp_path / "a.jsonl").read_text().splitlines()
-    assert [json.loads(line)["caption"] for line in lines] == captions
-    assert json.loads(capsysbinary.readouterr().out) == json.loads(lines[0])
-    assert [*formats.lines(model, ["?"], 1, 0, "openpose")] == [
-        {"caption": "?", "error": "The caption has no words: say what the person does."}
-    ]
-    with pytest.raises(InputError, match="coco or openpose, not as svg"):
-        list(formats.lines(model, captions, 1, 0, "svg"))
-
-
-def test_captions_come_from_a_file_or_from_standard_input(tmp_path, monkeypatch):
-    (tmp_path / "a.txt").write_bytes("a man\r\n\n“wave”\n".encode("utf-8-sig"))
-    assert formats.read_captions(str(tmp_path / "a.txt")) == ["a man", "", "“wave”"]
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"one\ntwo")))
-    assert formats.read_captions("-") == ["one", "two"]
-    (tmp_path / "b.txt").write_bytes(b"\xff\xfe")
-    (tmp_path / "c.txt").write_bytes(b"")
-    for name, words in (("b.txt", "UTF-8"), ("c.txt", "no captions"), ("d.txt", "cannot be read")):
-        with pytest.raises(InputError, match=words):
-            formats.read_captions(str(tmp_path / name))
