@@ -4,8 +4,10 @@ import io
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from lib.data.heatmaps import SIGMA
 from lib.data.skeleton import COLOURS, EDGES, NAMES, SIDES
 from lib.pose import drawing
 from lib.pose.formats import on_canvas
@@ -60,7 +62,16 @@ def test_a_sheet_glows_in_a_keypoint_s_colour_where_it_lies():
     np.testing.assert_allclose(image[y, x] / 255, COLOURS[NAMES.index("right knee")], atol=0.05)
     assert image[4 * 60 + 2, 264 + 4 * 5 + 2].min() > 240  # the nose is white
     assert not image[:60, 264:].any() and (image[:, 258] == 255).all()
-    assert picture(drawing.sheet(np.stack([ARM] * 7), MADE_BY)).shape == (520, 6 * 264 - 8, 3)
+    below = picture(drawing.sheet(np.stack([ARM] * 7), MADE_BY))
+    assert below.shape == (520, 6 * 264 - 8, 3)
+    np.testing.assert_array_equal(below[264:, :256], below[:256, :256])  # the seventh
+    assert (below[264:, 264:] == 255).all()
+
+
+def test_a_sheet_glows_as_wide_as_a_heatmap_does():
+    image = picture(drawing.sheet(pose(nose=(30, 30))[None], MADE_BY)) / 255
+    half = np.flatnonzero(image[round(4 * 30.5), :, 0] > 0.5)
+    assert len(half) / 4 == pytest.approx(2 * SIGMA * np.sqrt(2 * np.log(2)), abs=0.5)
 
 
 def test_a_sheet_has_a_line_between_neighbours():

@@ -54,6 +54,15 @@ def test_poses_say_what_made_them(model):
     assert told == {"caption": "A man runs.", "seed": 5, "number": 3, "model": shipped().name}
 
 
+def test_the_shipped_model_answers_as_its_run_does(model):
+    """The encoding takes the factor that the run's networks have learned with."""
+    run, caption = Run.read(shipped()), "a woman rides a wave"
+    h = run.h(torch.tensor(model.words.encode(caption), dtype=torch.float32).expand(4, -1))
+    with torch.no_grad():
+        wanted = run.recipe.poses(run.generator(), noise(4, 1), h).numpy()
+    np.testing.assert_allclose(model.pose(caption, 4, 1).keypoints, wanted, atol=1e-3)
+
+
 def test_caption_and_seed_change_the_poses(model):
     made = model.pose("a man runs", number=2)
     for other in (model.pose("a woman sits", number=2), model.pose("a man runs", 2, seed=1)):
