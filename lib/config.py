@@ -5,7 +5,6 @@ A profile is a TOML file in ``profiles/``: its table ``[training]`` holds for al
 """
 
 import dataclasses
-import difflib
 import functools
 import hashlib
 import json
@@ -18,7 +17,7 @@ from typing import Any
 import torch
 
 from lib import paths
-from lib.errors import InputError
+from lib.errors import InputError, unknown
 from lib.losses import ALGORITHMS
 from lib.notebooks import NOTEBOOKS
 
@@ -140,13 +139,6 @@ class Config:
         if wrong := [name for name in changes if name not in names]:
             raise InputError(unknown("setting", wrong[0], names))
         return dataclasses.replace(self, **changes)
-
-
-def unknown(kind: str, name: str, known: list[str]) -> str:
-    """The sentence for a name that is not known, with the likeliest one that was meant."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
-    return f"The {kind} {name!r} is not known: {hint}"
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:

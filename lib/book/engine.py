@@ -14,8 +14,7 @@ Engine: Any = None  # what papermill finds if this import is the one that loads 
 from papermill.engines import NBClientEngine, papermill_engines  # noqa: E402
 
 from lib.book.execute import declared  # noqa: E402
-from lib.config import unknown  # noqa: E402
-from lib.errors import InputError  # noqa: E402
+from lib.errors import InputError, unknown  # noqa: E402
 
 
 class Refused(InputError, ClickException):

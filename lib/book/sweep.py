@@ -21,9 +21,9 @@ from lib import paths
 from lib.book.build import fingerprint
 from lib.book.cluster import Execution, execute_all
 from lib.book.execute import declared
-from lib.config import profile, unknown
+from lib.config import profile
 from lib.data.cache import cache_path
-from lib.errors import InputError
+from lib.errors import InputError, unknown
 from lib.notebooks import GRAPH, NOTEBOOKS
 from lib.study import Study
 

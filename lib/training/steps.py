@@ -12,8 +12,7 @@ from collections.abc import Callable
 
 import torch
 
-from lib.config import unknown
-from lib.errors import InputError
+from lib.errors import InputError, unknown
 from lib.training import distributed
 
 # Steps before one is recorded, in which libraries and optimisers make what they keep.
