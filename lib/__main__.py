@@ -121,6 +121,11 @@ def pose(
     seed: Seed = 0,
     captions: str = Option("", help="A file of captions, one a line, or -; writes JSON lines."),
     again: Path | None = Option(None, help="Make the poses of a file that this command wrote."),
+    keep: Path | None = Option(
+        None, help="A pose as COCO's or OpenPose's JSON, of which keypoints stay where they are."
+    ),
+    lock: str = Option("", help="Which: left_wrist,right_wrist; default: all it shows."),
+    without: str = Option("", help="Keypoints to leave out: nose,left_eye,right_eye."),
     run: str = Option("", help="A conditional run; default: the one of COCO that is shipped."),
 ) -> None:
     """Synthesise poses for a caption: as a picture, or as a file for ControlNet and pose editors.
@@ -133,16 +138,20 @@ def pose(
 
     if bool(caption) + bool(captions) + bool(again) > 1:
         raise InputError("Give one of a caption, --captions and --again.")
+    if again and (keep or without) or lock and not keep:
+        raise InputError("--keep and --without go with a caption, --lock with --keep.")
     standard = str(out) == "-"
     name = format or "coco"  # of lines, and in a stream
     if not (captions or standard):
         out = out or Path("pose.png")
         name = files.format_of(out, format)
-    model = Model(run)
+    model, left_out = Model(run), files.named(without)
+    kept = files.keep(keep, files.named(lock), left_out) if keep else None
+    ask = functools.partial(model.pose, number=number, seed=seed, kept=kept, without=left_out)
     if captions:
-        done = files.lines(model, files.read_captions(captions), number, seed, name)
+        done = files.lines(ask, files.read_captions(captions), name)
         raise typer.Exit(files.write_lines(done, None if standard else out))
-    made = files.remake(model, again) if again else model.pose(caption, number, seed)
+    made = files.remake(model, again) if again else ask(caption)
     for note in made.notes:
         print(f"Note: {note}", file=sys.stderr)
     if standard:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tiny  # noqa: F401 one thread
 
@@ -13,6 +14,7 @@ from lib import __main__ as cli
 from lib import paths
 from lib.book import build
 from lib.data import cache as data_cache
+from lib.pose.formats import read
 from lib.training.runs import Run
 
 SMALL = ["--profile", "smoke", "--set", "features=0.0625", "--set", "batch_size=4"]
@@ -49,7 +51,10 @@ def cache(module_home, tiny_coco):
         (("prepare",), ["--coco-zip", "--cache", "--encoder", "left_out"]),
         (("train",), ["algorithm", "--set", "key=value", "conditional_wgan_lp", "learning_rate"]),
         (("evaluate",), ["run", "--data", "--poses", "1-NN"]),
-        (("pose",), ["caption", "--out", "--format", "-n", "--captions", "--again", "--run"]),
+        (
+            ("pose",),
+            ["--out", "--format", "-n", "--captions", "--again", "--run", "--keep", "--lock"],
+        ),
         (
             ("series",),
             ["cache", "--profile", "--only", "--minutes", "--device", "--published", "--longer"],
@@ -242,6 +247,10 @@ def test_from_a_shell(tmp_path):
         (["pose", "a man", "--out", "-", "--format", "gif"], "'gif' is not known"),
         (["pose", "a man", "--run", "gan-0"], "no finished run 'gan-0'"),
         (["pose", "--again", "none.json"], "none.json cannot be read"),
+        (["pose", "--again", "a.json", "--keep", "b.json"], "go with a caption"),
+        (["pose", "a man", "--lock", "nose"], "--lock with --keep"),
+        (["pose", "a man", "--without", "hat"], "keypoint 'hat' is not known"),
+        (["pose", "a man", "--keep", "none.json"], "none.json cannot be read"),
     ],
 )
 def test_words_that_cannot_be_meant_are_refused(call, home, words, said):
@@ -272,6 +281,17 @@ def test_poses_go_to_standard_output_and_captions_come_from_a_file(tmp_path):
     rows = [json.loads(line) for line in many.stdout.splitlines()]
     assert many.returncode == 1 and rows[0]["poses"] == one
     assert "knows no word" in rows[1]["error"]
+
+
+def test_keypoints_are_kept_from_one_pose_to_the_next(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("pose", "a man runs", "-n", 1, "--out", "a.openpose.json")[0] == 0
+    keep = ["--keep", "a.openpose.json", "--lock", "left_hip,right_hip", "--without", "nose"]
+    status, out, error = call("pose", "a man sits", "-n", 2, *keep, "--out", "b.json")
+    assert (status, out) == (0, "b.json\n") and "stay where they were" in error
+    before, after = read(tmp_path / "a.openpose.json")[0], read(tmp_path / "b.json")[0]
+    np.testing.assert_allclose(after[:, 11:13], before[:, 11:13].repeat(2, axis=0), atol=0.011)
+    assert not after[:, 0].any() and np.abs(after - before)[:, 13:].max() > 8
 
 
 def test_a_file_that_cannot_be_written_is_said_in_a_sentence(call, home, monkeypatch):

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, PngImagePlugin
 
 from lib.data.skeleton import COLOURS, EDGES, NAMES, SIDES, SIZE, side
-from lib.pose.formats import CANVAS, KEY, with_neck
+from lib.pose.formats import KEY, with_neck
+from lib.pose.model import Canvas
 
 COLUMNS = 6  # of a sheet, at the most
 TILE, GAP, LINE = 256, 8, 4  # of a pose in a sheet, between two, and of its skeleton, pixels
@@ -29,18 +30,20 @@ LIMBS = (
 DARKER, RADIUS = 0.6, 4  # of limbs; of points and half of a limb's width, pixels
 
 
-def svg(poses: np.ndarray, made_by: dict) -> bytes:
+def svg(poses: np.ndarray, made_by: dict, canvas: Canvas) -> bytes:
     """Poses (n, 17, 3) in pixels of the canvas, a group each: lines of limbs, circles of keypoints
     with their names as titles. The ground is transparent."""
     columns = min(len(poses), COLUMNS)
     rows = -(-len(poses) // columns)
-    size = {"width": str(columns * CANVAS), "height": str(rows * CANVAS)}
-    look = {"viewBox": f"0 0 {columns * CANVAS} {rows * CANVAS}", "role": "img"}
+    width, height = columns * canvas.width, rows * canvas.height
+    size = {"width": str(width), "height": str(height)}
+    look = {"viewBox": f"0 0 {width} {height}", "role": "img"}
     root = ElementTree.Element("svg", {"xmlns": "http://www.w3.org/2000/svg"} | size | look)
     ElementTree.SubElement(root, "title").text = made_by["caption"]
     ElementTree.SubElement(root, "metadata").text = json.dumps(made_by, ensure_ascii=False)
     for number, pose in enumerate(poses):
-        place = f"translate({number % columns * CANVAS} {number // columns * CANVAS})"
+        corner = number % columns * canvas.width, number // columns * canvas.height
+        place = "translate({} {})".format(*corner)
         group = ElementTree.SubElement(root, "g", {"id": f"pose-{number + 1}", "transform": place})
         for edge in (edge for edge in EDGES if pose[list(edge), 2].all()):
             ends = dict(zip(("x1", "y1", "x2", "y2"), pose[list(edge), :2].flatten(), strict=True))
@@ -86,9 +89,9 @@ def _tile(pose: np.ndarray) -> Image.Image:
     return tile
 
 
-def openpose_png(pose: np.ndarray, made_by: dict) -> bytes:
+def openpose_png(pose: np.ndarray, made_by: dict, canvas: Canvas) -> bytes:
     """A PNG of a pose (17, 3) in pixels of the canvas, for ControlNet with no preprocessor."""
-    image = Image.new("RGB", (CANVAS, CANVAS))
+    image = Image.new("RGB", (canvas.width, canvas.height))
     draw, points = ImageDraw.Draw(image), with_neck(pose)
     for (a, b), colour in zip(LIMBS, RAINBOW, strict=False):
         if points[a, 2] and points[b, 2]:

@@ -3,16 +3,18 @@
 import io
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lib import paths
-from lib.errors import InputError
-from lib.pose.formats import FORMATS, KEY, TEXT
-from lib.pose.model import Model, Poses
+from lib.data.skeleton import NAMES
+from lib.errors import InputError, unknown
+from lib.pose.formats import FORMATS, KEY, TEXT, read
+from lib.pose.model import Kept, Model, Poses
 
 MOST = 1_000  # poses for a caption
 
@@ -95,15 +97,15 @@ def read_captions(source: str) -> list[str]:
 
 
 def lines(
-    model: Model, captions: Iterable[str], number: int, seed: int, name: str
+    ask: Callable[[str], Poses], captions: Iterable[str], name: str
 ) -> Iterator[dict[str, Any]]:
-    """For each caption ``poses``, as "coco" or "openpose" has them, and ``notes``; or ``error``,
-    where it is refused. Raises InputError for another format."""
+    """For each caption, which ``ask`` answers, ``poses``, as "coco" or "openpose" has them, and
+    ``notes``; or ``error``, where it is refused. Raises InputError for another format."""
     if name not in TEXT:
         raise InputError(f"Many captions are written as {' or '.join(TEXT)}, not as {name}.")
     for caption in captions:
         try:
-            poses = model.pose(caption, number, seed)
+            poses = ask(caption)
         except InputError as error:
             yield {"caption": caption, "error": str(error)}
         else:
@@ -122,6 +124,32 @@ def write_lines(found: Iterable[dict[str, Any]], out: Path | None) -> int:
     return int(any("error" in row for row in rows))
 
 
+def named(keypoints: str) -> list[str]:
+    """Names of keypoints, separated by commas, as in "left_wrist,nose". Raises InputError if one is
+    not known."""
+    words = [word.strip().lower().replace("_", " ") for word in keypoints.split(",")]
+    for word in (words := list(filter(None, words))):
+        if word not in NAMES:
+            raise InputError(unknown("keypoint", word, list(NAMES)))
+    return words
+
+
+def keep(path: Path, lock: Sequence[str] = (), without: Sequence[str] = ()) -> Kept:
+    """What is to be kept of the first pose in a file: the named keypoints, or all that are visible,
+    but for those that are left out. Raises InputError if that is none, or all 17."""
+    poses, canvas = read(path)
+    pose = canvas.heatmap(poses[0])
+    visible = [name for name, seen in zip(NAMES, pose[:, 2], strict=True) if seen]
+    if missing := [name for name in lock if name not in visible]:
+        raise InputError(f"{path} does not show what is to be kept: {', '.join(missing)}.")
+    kept = set(lock or visible) - set(without)
+    if not 0 < len(kept) < len(NAMES):
+        several = "every keypoint" if kept else "no keypoint"
+        raise InputError(f"Of {path}, {several} would be kept: name some with --lock.")
+    pose[[name not in kept for name in NAMES]] = 0
+    return Kept(pose, canvas)
+
+
 def remake(model: Model, path: Path) -> Poses:
     """The poses of a file once more. Raises InputError if another model made them."""
     told = made_by(path)
@@ -130,16 +158,18 @@ def remake(model: Model, path: Path) -> Poses:
             f"{path} was made by {told['model']}, whose weights are not those of "
             f"{model.identity['model']}: give that run with --run."
         )
-    made = model.pose(told["caption"], told["number"], told["seed"])
+    settings = {name: told[name] for name in ("number", "seed", "kept", "without")}
+    made = model.pose(told["caption"], **settings)
     if which := told["pose"]:  # a file of one of them
-        own = made.made_by | {"pose": which}
-        return Poses(made.keypoints[which - 1 : which], own, made.notes)
+        own, chosen = made.made_by | {"pose": which}, made.keypoints[which - 1 : which]
+        return replace(made, keypoints=chosen, made_by=own)
     return made
 
 
 def made_by(path: Path) -> dict[str, Any]:
-    """What made the poses of a file: caption, seed, number, model, weights, and as ``pose`` which
-    of them it holds, 0 for all. Raises InputError if it does not say."""
+    """What made the poses of a file: caption, seed, number, model, weights, what was ``kept`` and
+    what they are ``without``, and as ``pose`` which of them it holds, 0 for all. Raises InputError
+    if it does not say."""
     path = Path(path)
     try:
         content = path.read_bytes()
@@ -161,9 +191,13 @@ def made_by(path: Path) -> dict[str, Any]:
             found = (rows[0] if isinstance(rows, list) else rows)[KEY]
         told = {name: str(found[name]) for name in ("caption", "model", "weights")}
         number, which = int(found["number"]), int(found.get("pose", 0))
+        kept, without = Kept.told(found), named(",".join(found.get("without", [])))
         if not 0 <= which <= number <= MOST or number < 1:
             raise ValueError
-        return told | {"number": number, "pose": which, "seed": int(found["seed"]) % 2**32}
+        if kept is not None and not np.isfinite(kept.pose).all():
+            raise ValueError
+        told |= {"number": number, "pose": which, "seed": int(found["seed"]) % 2**32}
+        return told | {"kept": kept, "without": without}
     except Exception:  # each library has its own, for files that are not theirs
         raise InputError(
             f"{path} does not say how its poses were made: give a file that this command wrote."

@@ -1,6 +1,7 @@
 """Poses as files that other programs read, and back.
 
-On a canvas of 512 × 512 pixels, 8 to a heatmap pixel. Each file holds what makes its poses again:
+On a canvas of 512 × 512 pixels, 8 to a heatmap pixel, or on that of a pose of which keypoints are
+kept. Each file holds what makes its poses again:
 caption, seed, number, model, hash of the weights and version, under the name ``made_by``.
 
 - ``coco``: COCO's keypoint results, a list with an object a pose (pycocotools' ``loadRes``);
@@ -13,6 +14,7 @@ caption, seed, number, model, hash of the weights and version, under the name ``
 
 import io
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,31 +22,22 @@ from typing import Any
 
 import numpy as np
 
-from lib.data.skeleton import NAMES, SIZE
+from lib.data.skeleton import NAMES
 from lib.errors import InputError
-from lib.pose.model import Poses
+from lib.pose.model import Canvas, Poses
 
-CANVAS = 512  # pixels along each side
-SCALE = CANVAS / SIZE
 KEY = "made_by"
+EXTENT = 0.82  # of a box's long side, that of its keypoints: the median of COCO's training poses
 PERSON = 1  # COCO's category
 # OpenPose's 18 points by the numbers of COCO's 17; the neck lies between the shoulders.
 SHOULDERS = 5, 6
 FROM_COCO = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 
 
-def on_canvas(keypoints) -> np.ndarray:
-    """Poses (n, 17, 3) in heatmap pixels to pixels of the canvas, float64; an invisible keypoint
-    is (0, 0, 0)."""
-    poses = np.asarray(keypoints, dtype=np.float64).copy()
-    poses[..., :2] *= SCALE
-    return poses * (poses[..., 2:] > 0)
-
-
 def coco(poses: Poses) -> list[dict[str, Any]]:
     """COCO's keypoint results, with the image numbered from 1; coordinates to a hundredth."""
     rows = []
-    for number, pose in enumerate(on_canvas(poses.keypoints), start=1):
+    for number, pose in enumerate(poses.points, start=1):
         pose[:, 2] *= 2  # COCO's visibility: labelled and visible
         keypoints = [round(value, 2) for value in pose.flatten().tolist()]
         head = {"image_id": number, "category_id": PERSON, "keypoints": keypoints, "score": 1.0}
@@ -55,10 +48,10 @@ def coco(poses: Poses) -> list[dict[str, Any]]:
 def openpose(poses: Poses) -> list[dict[str, Any]]:
     """An object of OpenPose's JSON for each pose."""
     found = []
-    for number, pose in enumerate(on_canvas(poses.keypoints), start=1):
+    for number, pose in enumerate(poses.points, start=1):
         points = [round(value, 2) for value in with_neck(pose).flatten().tolist()]
         people = [{"pose_keypoints_2d": points}]
-        size = {"canvas_width": CANVAS, "canvas_height": CANVAS}
+        size = {"canvas_width": poses.canvas.width, "canvas_height": poses.canvas.height}
         found.append({"people": people} | size | {KEY: _which(poses, number)})
     return found
 
@@ -84,9 +77,10 @@ def without_neck(points: np.ndarray) -> np.ndarray:
     return pose
 
 
-def read(path: Path) -> np.ndarray:
+def read(path: Path) -> tuple[np.ndarray, Canvas]:
     """Poses (n, 17, 3) of a file of COCO's results or annotations, or of OpenPose's JSON, in pixels
-    and visibility 0 or 1; one that was normalised to its canvas is brought back to pixels.
+    and visibility 0 or 1; one that was normalised to its canvas is brought back to pixels. And
+    their canvas: as a file of ours says, or with the first pose as a box of its person fits it.
 
     Raises:
         InputError: the file cannot be read, or holds no pose.
@@ -100,10 +94,10 @@ def read(path: Path) -> np.ndarray:
     try:
         for row in rows:
             if "people" in row:
-                canvas = np.array([row.get("canvas_width", 1), row.get("canvas_height", 1), 1])
+                size = np.array([row.get("canvas_width", 1), row.get("canvas_height", 1), 1])
                 for person in row["people"]:
                     points = np.reshape(person["pose_keypoints_2d"], (18, 3)).astype(np.float64)
-                    found.append(without_neck(points * canvas if points.max() <= 1 else points))
+                    found.append(without_neck(points * size if points.max() <= 1 else points))
             elif row.get("keypoints"):
                 found.append(np.reshape(row["keypoints"], (len(NAMES), 3)).astype(np.float64))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -114,7 +108,27 @@ def read(path: Path) -> np.ndarray:
         raise InputError(f"{path} holds no pose, or numbers that are not finite.")
     poses = np.stack(found)
     poses[..., 2] = poses[..., 2] > 0
-    return poses * poses[..., 2:]
+    poses *= poses[..., 2:]
+    try:
+        return poses, _canvas(rows[0], poses[0])
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{path} holds a pose that cannot be placed ({error}).") from None
+
+
+def _canvas(row: dict[str, Any], pose: np.ndarray) -> Canvas:
+    if KEY in row:
+        return Canvas(**row[KEY].get("canvas", {}))
+    xy = pose[pose[:, 2] > 0, :2]
+    if not len(xy):
+        return Canvas()
+    low, high = xy.min(axis=0), xy.max(axis=0)
+    side = max(1.0, float((high - low).max())) / EXTENT
+    left, top = ((low + high - side) / 2).tolist()
+    ends = [max(1, math.ceil(corner + side)) for corner in (left, top)]
+    size = [
+        row.get(f"canvas_{name}", end) for name, end in zip(("width", "height"), ends, strict=True)
+    ]
+    return Canvas(*map(int, size), left, top, side)
 
 
 def _json(content: Any) -> bytes:
@@ -132,14 +146,14 @@ def _openpose(poses: Poses) -> list[bytes]:
 def _openpose_png(poses: Poses) -> list[bytes]:
     from lib.pose.drawing import openpose_png
 
-    drawn = enumerate(on_canvas(poses.keypoints), start=1)
-    return [openpose_png(pose, _which(poses, number)) for number, pose in drawn]
+    drawn = enumerate(poses.points, start=1)
+    return [openpose_png(pose, _which(poses, number), poses.canvas) for number, pose in drawn]
 
 
 def _svg(poses: Poses) -> list[bytes]:
     from lib.pose.drawing import svg
 
-    return [svg(on_canvas(poses.keypoints), poses.made_by)]
+    return [svg(poses.points, poses.made_by, poses.canvas)]
 
 
 def _png(poses: Poses) -> list[bytes]:
@@ -150,7 +164,7 @@ def _png(poses: Poses) -> list[bytes]:
 
 def _numpy(poses: Poses) -> list[bytes]:
     file = io.BytesIO()
-    np.savez(file, keypoints=on_canvas(poses.keypoints), **{KEY: json.dumps(poses.made_by)})
+    np.savez(file, keypoints=poses.points, **{KEY: json.dumps(poses.made_by)})
     return [file.getvalue()]
 
 

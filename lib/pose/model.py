@@ -6,19 +6,23 @@ fastText.
 
 import hashlib
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lib import paths
+from lib.data.skeleton import NAMES, SIZE
 from lib.errors import InputError
 from lib.pose.plain import Plain, noise
 from lib.pose.words import Encoder, Words, bare, file_of
 
+MOST = 16_384  # pixels along a side of a canvas
 EXPERIMENT, SOURCE = "conditional_reduced", "coco"  # of the model that is used by default
 SEVERAL = frozenset(
     "people men women boys girls children kids couple group team crowd players persons guys ladies "
@@ -33,12 +37,77 @@ PEOPLE = frozenset(
 
 
 @dataclass(frozen=True)
+class Canvas:
+    """A picture, and the square in it that the heatmap fills; in pixels."""
+
+    width: int = 512
+    height: int = 512
+    left: float = 0.0
+    top: float = 0.0
+    side: float = 512.0
+
+    def __post_init__(self):
+        """Raises ValueError if nothing could be drawn on it."""
+        within = 1 <= self.width <= MOST and 1 <= self.height <= MOST and 0 < self.side < math.inf
+        if not (within and math.isfinite(self.left + self.top)):
+            size = f"{self.width:g} by {self.height:g}"
+            raise ValueError(f"a canvas has 1 to {MOST:,} pixels along each side, not {size}")
+
+    def points(self, poses) -> np.ndarray:
+        """Poses (n, 17, 3) in heatmap pixels to pixels of the canvas, float64; an invisible
+        keypoint is (0, 0, 0)."""
+        poses = np.asarray(poses, dtype=np.float64).copy()
+        poses[..., :2] = poses[..., :2] * self.side / SIZE + (self.left, self.top)
+        return poses * (poses[..., 2:] > 0)
+
+    def heatmap(self, points) -> np.ndarray:
+        """The reverse."""
+        poses = np.asarray(points, dtype=np.float64).copy()
+        poses[..., :2] = (poses[..., :2] - (self.left, self.top)) * SIZE / self.side
+        return poses * (poses[..., 2:] > 0)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Keypoints that stay where they are, in a pose (17, 3) in heatmap pixels, and its canvas."""
+
+    pose: np.ndarray
+    canvas: Canvas
+
+    @classmethod
+    def told(cls, made_by: dict[str, Any]) -> "Kept | None":
+        """From what :attr:`made_by` says; None if nothing was kept."""
+        if "kept" not in made_by:
+            return None
+        pose = np.zeros((len(NAMES), 3))
+        for name, (x, y) in made_by["kept"].items():
+            pose[NAMES.index(name)] = x, y, 1
+        return cls(pose, Canvas(**made_by["canvas"]))
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """What has to be known to keep them again."""
+        places = {
+            name: [x, y]
+            for name, (x, y, kept) in zip(NAMES, self.pose.tolist(), strict=True)
+            if kept
+        }
+        return {"kept": places, "canvas": vars(self.canvas)}
+
+
+@dataclass(frozen=True)
 class Poses:
     """What a caption was answered with."""
 
     keypoints: np.ndarray  # (n, 17, 3): x and y in heatmap pixels, visibility 0 or 1
-    made_by: dict[str, str | int]  # what makes them again: caption, seed, number, model, ...
+    made_by: dict[str, Any]  # what makes them again: caption, seed, number, model, ...
     notes: tuple[str, ...] = ()  # what the reader should know of them, in sentences
+    canvas: Canvas = Canvas()
+
+    @property
+    def points(self) -> np.ndarray:
+        """(n, 17, 3) in pixels of the canvas; an invisible keypoint is (0, 0, 0)."""
+        return self.canvas.points(self.keypoints)
 
 
 def shipped() -> Path:
@@ -57,10 +126,11 @@ class Model:
     def __init__(self, run: str = ""):
         """``run``: a finished run, by its folder or name; by default the shipped one. Raises
         InputError if it is not there, or takes no captions."""
+        self.run = run or str(shipped())
         if run:
             self.weights, self.scale, self.words, self.answer = _of_run(run)
         else:
-            folder = shipped()
+            folder = Path(self.run)
             self.weights = folder / "generator.safetensors"
             self.scale = json.loads((folder / "config.json").read_text())["caption_scale"]
             self.words, self.answer = Words.read(SOURCE), Plain.read(self.weights).poses
@@ -74,11 +144,36 @@ class Model:
         version = metadata.version("pose-from-captions")
         return {"model": name, "weights": digest, "version": version}
 
-    def pose(self, caption: str, number: int = 1, seed: int = 0) -> Poses:
-        """Poses for a caption. Raises InputError if no word of it is known."""
-        h = np.tile(self.scale * self.words.encode(caption), (number, 1))
+    def pose(
+        self,
+        caption: str,
+        number: int = 1,
+        seed: int = 0,
+        kept: Kept | None = None,
+        without: Sequence[str] = (),
+    ) -> Poses:
+        """Poses for a caption, with the keypoints that are ``kept`` where those are, and without
+        the named ones. Raises InputError if no word of the caption is known, or keypoints are to be
+        kept by networks that do not place them."""
+        h = self.scale * self.words.encode(caption)
         told = {"caption": caption} | self.identity | {"seed": seed, "number": number}
-        return Poses(self.answer(noise(number, seed), h), told, tuple(self.notes(caption)))
+        notes, canvas = self.notes(caption), Canvas()
+        if kept is None:
+            keypoints = self.answer(noise(number, seed), np.tile(h, (number, 1)))
+        else:
+            from lib.pose.search import search  # which takes torch
+
+            keypoints, off = search(self.run, h, kept.pose, number, seed)
+            told, canvas = told | kept.made_by, kept.canvas
+            mean, most = (value * canvas.side / SIZE for value in (off.mean(), off.max()))
+            notes.append(
+                f"The model comes within {most:.1f} pixels of the keypoints that are kept, "
+                f"{mean:.1f} on average; they stay where they were."
+            )
+        if without:
+            keypoints[:, [NAMES.index(name) for name in without]] = 0
+            told["without"] = list(without)
+        return Poses(keypoints, told, tuple(notes), canvas)
 
     def notes(self, caption: str) -> list[str]:
         """What to say of a caption that the model takes only a part of."""

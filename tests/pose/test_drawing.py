@@ -10,9 +10,10 @@ from PIL import Image
 from lib.data.heatmaps import SIGMA
 from lib.data.skeleton import COLOURS, EDGES, NAMES, SIDES
 from lib.pose import drawing
-from lib.pose.formats import on_canvas
+from lib.pose.model import Canvas
 
 MADE_BY = {"caption": "a man runs"}
+CANVAS = Canvas()
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -32,7 +33,7 @@ def picture(content: bytes) -> np.ndarray:
 
 
 def test_svg_has_the_limbs_between_keypoints_that_are_there():
-    root = ElementTree.fromstring(drawing.svg(on_canvas([ARM, ARM]), MADE_BY))
+    root = ElementTree.fromstring(drawing.svg(CANVAS.points([ARM, ARM]), MADE_BY, CANVAS))
     assert root.find(f"{SVG}title").text == "a man runs"
     assert root.get("viewBox") == "0 0 1024 512"
     first, second = root.findall(f"{SVG}g")
@@ -50,7 +51,7 @@ def test_svg_has_the_limbs_between_keypoints_that_are_there():
 
 
 def test_svg_breaks_a_row_after_six():
-    root = ElementTree.fromstring(drawing.svg(on_canvas([ARM] * 8), MADE_BY))
+    root = ElementTree.fromstring(drawing.svg(CANVAS.points([ARM] * 8), MADE_BY, CANVAS))
     assert root.get("viewBox") == "0 0 3072 1024"
     assert root.findall(f"{SVG}g")[6].get("transform") == "translate(0 512)"
 
@@ -86,7 +87,7 @@ def test_openpose_s_colours_are_at_its_points_and_limbs():
     whole[5], whole[7] = (10, 10, 1), (10, 50, 1)
     alone = np.zeros((17, 3))
     alone[[5, 7]] = whole[[5, 7]]
-    image = picture(drawing.openpose_png(on_canvas(alone), MADE_BY))
+    image = picture(drawing.openpose_png(CANVAS.points(alone), MADE_BY, CANVAS))
     assert image.shape == (512, 512, 3)
     assert (
         tuple(image[80, 80]) == drawing.RAINBOW[5] and tuple(image[400, 80]) == drawing.RAINBOW[6]
@@ -94,7 +95,7 @@ def test_openpose_s_colours_are_at_its_points_and_limbs():
     # Left shoulder to elbow is the fifth limb.
     assert tuple(image[240, 80]) == tuple(int(0.6 * v) for v in drawing.RAINBOW[4])
     assert not image[240, 100].any()
-    assert not picture(drawing.openpose_png(np.zeros((17, 3)), MADE_BY)).any()
+    assert not picture(drawing.openpose_png(np.zeros((17, 3)), MADE_BY, CANVAS)).any()
 
 
 def test_every_limb_of_openpose_is_drawn_once():
@@ -102,3 +103,14 @@ def test_every_limb_of_openpose_is_drawn_once():
     assert len(joined) == len(drawing.LIMBS) == 17
     assert {point for limb in drawing.LIMBS for point in limb} == set(range(18))
     assert len(EDGES) == 18 and len(drawing.RAINBOW) == 18
+
+
+def test_pictures_have_the_size_of_their_canvas():
+    canvas = Canvas(300, 200, 50, -100, 400)
+    root = ElementTree.fromstring(drawing.svg(canvas.points([ARM, ARM]), MADE_BY, canvas))
+    assert root.get("viewBox") == "0 0 600 200"
+    assert root.findall(f"{SVG}g")[1].get("transform") == "translate(300 0)"
+    circle = root.find(f"{SVG}g/{SVG}circle")
+    assert (circle.get("cx"), circle.get("cy")) == ("112.50", "-37.50")
+    image = picture(drawing.openpose_png(canvas.points([ARM])[0], MADE_BY, canvas))
+    assert image.shape == (200, 300, 3)

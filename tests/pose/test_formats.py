@@ -10,7 +10,7 @@ from lib.data.skeleton import NAMES
 from lib.errors import InputError
 from lib.pose import files, formats
 from lib.pose.formats import read
-from lib.pose.model import Poses
+from lib.pose.model import Canvas, Poses
 
 # OpenPose's output format, its section on "BODY_25 and COCO": the 18 of COCO.
 OPENPOSE = (
@@ -73,10 +73,11 @@ def test_the_neck_lies_between_the_shoulders_if_both_are_there():
 def test_a_thousand_real_poses_come_back(name, coco_zip, tmp_path):
     """To a hundredth of a pixel; the neck is made from the shoulders and is not lost."""
     real = real_poses(coco_zip, 1_000)
-    poses = Poses(real / [formats.SCALE, formats.SCALE, 1], MADE_BY)
+    poses = Poses(Canvas().heatmap(real), MADE_BY)
     content = formats.TEXT[name](poses)
     (tmp_path / "poses.json").write_text(json.dumps(content))
-    found = read(tmp_path / "poses.json")
+    found, canvas = read(tmp_path / "poses.json")
+    assert canvas == Canvas()
     np.testing.assert_allclose(found, real * real[..., 2:], atol=0.0051)
 
 
@@ -105,7 +106,7 @@ def real_poses(coco_zip, number: int) -> np.ndarray:
 )  # fmt: skip
 def test_other_programs_files_are_read(content, wanted, tmp_path):
     (tmp_path / "in.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(content).encode())
-    np.testing.assert_allclose(read(tmp_path / "in.json")[0, 0], wanted)
+    np.testing.assert_allclose(read(tmp_path / "in.json")[0][0, 0], wanted)
 
 
 @pytest.mark.parametrize(
@@ -128,4 +129,47 @@ def test_numpy_s_file_has_pixels(tmp_path):
     poses = some(2)
     files.write(poses, tmp_path / "a.npz")
     found = np.load(tmp_path / "a.npz")["keypoints"]
-    np.testing.assert_array_equal(found, formats.on_canvas(poses.keypoints))
+    np.testing.assert_array_equal(found, poses.points)
+
+
+def test_a_foreign_pose_fits_its_square_as_a_person_fits_a_box(coco_zip, tmp_path):
+    """Its keypoints fill as much of the square as those of COCO's people fill of theirs."""
+    pose = np.zeros((17, 3))
+    pose[:3] = (100, 200, 1), (182, 200, 1), (141, 210, 1)
+    (tmp_path / "in.json").write_text(json.dumps({"keypoints": pose.flatten().tolist()}))
+    _, canvas = read(tmp_path / "in.json")
+    assert canvas.side == pytest.approx(82 / formats.EXTENT) and canvas.width == 191
+    np.testing.assert_allclose(canvas.heatmap([pose])[0, 2, :2], [32, 32 + 5 * 64 / canvas.side])
+    content = {"people": [{"pose_keypoints_2d": formats.with_neck(pose).flatten().tolist()}]}
+    content |= {"canvas_width": 640, "canvas_height": 480}
+    (tmp_path / "in.json").write_text(json.dumps(content))
+    _, of_openpose = read(tmp_path / "in.json")
+    assert of_openpose == Canvas(640, 480, canvas.left, canvas.top, canvas.side)
+    import zipfile
+
+    with zipfile.ZipFile(coco_zip) as archive:
+        rows = json.loads(archive.read("annotations/person_keypoints_val2017.json"))["annotations"]
+    shares = []
+    for row in (row for row in rows if row["num_keypoints"] >= 8):
+        xy = np.reshape(row["keypoints"], (17, 3))
+        xy = xy[xy[:, 2] > 0, :2]
+        shares.append(np.ptp(xy, axis=0).max() / max(row["bbox"][2:]))
+    assert np.median(shares) == pytest.approx(formats.EXTENT, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"keypoints": [1e30, 5, 2] + [5] * 48},
+        {"keypoints": [5] * 51, "made_by": {"canvas": {"width": 0}}},
+        {"keypoints": [5] * 51, "made_by": {"canvas": {"breadth": 9}}},
+        {"keypoints": [5] * 51, "made_by": {"canvas": {"side": float("nan")}}},
+        {"keypoints": [5] * 51, "made_by": 3},
+        {"people": [{"pose_keypoints_2d": [5] * 54}], "canvas_width": 10**9, "canvas_height": 9},
+        {"people": [{"pose_keypoints_2d": [5] * 54}], "canvas_width": 512, "canvas_height": None},
+    ],
+)
+def test_a_canvas_that_cannot_be_is_refused_in_a_sentence(content, tmp_path):
+    (tmp_path / "in.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"in\.json"):
+        read(tmp_path / "in.json")
