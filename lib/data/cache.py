@@ -23,10 +23,12 @@ from safetensors import SafetensorError, safe_open
 from lib import paths
 from lib.data import captions as text
 from lib.data import coco
+from lib.data.archive import SPLITS, Archive
 from lib.data.heatmaps import fit_to_heatmap
 from lib.errors import InputError
 
-FORMAT = 2  # of the cache; a cache of another format is prepared again
+FORMAT = 3  # of the cache; a cache of another format is prepared again
+COCO_2017 = 116_021, 4_812  # eligible poses of its two splits
 GENERATOR = ("sample/people.py", "sample/activities.py", "sample/body.py", "skeleton.py")  # here
 HOW = "run notebooks/01_data_preparation.ipynb or `python -m lib prepare`"
 
@@ -100,14 +102,21 @@ class Dataset:
         """The fastText model that encoded the captions (``lib.data.captions.encoder_for``)."""
         return text.encoder_for(self.meta, self.train.captions)
 
+    @property
+    def title(self) -> str:
+        """What the data are called."""
+        if self.source == "sample":
+            return "generated sample data"
+        official = (len(self.train.poses), len(self.val.poses)) == COCO_2017
+        return "COCO 2017" if official else "own data"
+
 
 def described(dataset: Dataset) -> str:
     """One clause on the data: which, and how many poses and pairs."""
-    kind = {"sample": "generated sample data", "coco": "COCO 2017"}[dataset.source]
     return (
-        f"{kind} ({len(dataset.train.poses):,} training and {len(dataset.val.poses):,} validation "
-        f"poses, of which {len(dataset.train.pair_pose):,} and {len(dataset.val.pair_pose):,} "
-        "have captions)"
+        f"{dataset.title} ({len(dataset.train.poses):,} training and {len(dataset.val.poses):,} "
+        f"validation poses, of which {len(dataset.train.pair_pose):,} and "
+        f"{len(dataset.val.pair_pose):,} have captions)"
     )
 
 
@@ -121,15 +130,25 @@ def cache_path(name: str | Path) -> Path:
 def load(name: str | Path = "sample") -> Dataset:
     """Loads a cache ("sample", "coco" or a path), and fits its poses to the heatmap (thesis 3.2).
     Raises InputError if it is missing, damaged or of another format."""
-    meta = _metadata(cache_path(name))
-    with safe_open(cache_path(name), framework="numpy") as file:
-        train, val = (_load_split(file, split, "compact" not in meta) for split in coco.SPLITS)
+    meta, arrays = _content(cache_path(name))
+    train, val = (_split(arrays, split, "compact" not in meta) for split in SPLITS)
     return Dataset(str(name), meta["source"], train, val, meta["poses_id"], meta["pairs_id"], meta)
 
 
-def _load_split(file, split: str, whole: bool) -> Split:
-    names = [key for key in file.keys() if key.startswith(f"{split}.")]
-    own = {key.removeprefix(f"{split}."): file.get_tensor(key) for key in names}
+def _content(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Metadata and tensors of a cache, which are as they were written. Raises InputError as
+    ``load`` does."""
+    meta = _metadata(path)
+    with safe_open(path, framework="numpy") as file:
+        arrays = {key: file.get_tensor(key) for key in file.keys()}
+    if meta.get("content") != _hash(arrays, sorted(arrays)):
+        raise InputError(f"{paths.shown(path)} was changed or damaged since it was made: {HOW}.")
+    return meta, arrays
+
+
+def _split(arrays: dict[str, np.ndarray], name: str, whole: bool) -> Split:
+    names = [key for key in arrays if key.startswith(f"{name}.")]
+    own = {key.removeprefix(f"{name}."): arrays[key] for key in names}
     own |= {key: own[key].astype(np.float32) for key in ("keypoints", "vectors")}
     poses = torch.from_numpy(fit_to_heatmap(own["keypoints"], own["boxes"]))
     for key in ("pair_pose", "pair_first", "pair_count", "vectors"):
@@ -189,10 +208,10 @@ def prepare(
         path = path / f"{name}.safetensors"
 
     settings = text.settings(encoder, encoder_epochs, seed)
-    hashes = coco.Archive(folder).hashes()
+    hashes = Archive(folder).hashes()
     made_with = {"format": FORMAT, "source": name, "hashes": hashes, "settings": settings}
     with contextlib.suppress(InputError):  # there is none, or none that can be used
-        earlier = _metadata(path)
+        earlier, _ = _content(path)
         if made_with.items() <= earlier.items():
             say(f"{paths.shown(path)} is up to date.")
             return _summary(path, earlier)
@@ -232,19 +251,23 @@ def _encoder(name: str, given: Path | None, settings: dict[str, Any], captions: 
 
 def _fingerprint(arrays: dict[str, np.ndarray], keys: tuple[str, ...], *more: str) -> str:
     """Of the named arrays of both splits; 16 hexadecimal digits."""
+    return _hash(arrays, [f"{split}.{key}" for split in SPLITS for key in keys], *more)[:16]
+
+
+def _hash(arrays: dict[str, np.ndarray], names: list[str], *more: str) -> str:
     digest = hashlib.sha256("\n".join(more).encode())
-    for split in coco.SPLITS:
-        for key in keys:
-            array = arrays[f"{split}.{key}"]
-            digest.update(f"{split}.{key} {array.dtype} {array.shape}\n".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
+    for name in names:
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array)
+    return digest.hexdigest()
 
 
 def save(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
     """Writes a cache, whole or not at all. Raises InputError if it cannot be written."""
     from safetensors.numpy import save_file
 
+    meta = meta | {"content": _hash(arrays, sorted(arrays))}
     try:
         with paths.replacing(path) as new:
             save_file(arrays, new, {key: json.dumps(value) for key, value in meta.items()})
@@ -260,7 +283,7 @@ def _summary(path: Path, meta: dict[str, Any]) -> dict[str, Any]:
     kinds = ("poses", "pairs", "captions")
     return {
         "source": meta["source"],
-        **{f"{s}_{kind}": meta["counts"][s][kind] for kind in kinds for s in coco.SPLITS},
+        **{f"{s}_{kind}": meta["counts"][s][kind] for kind in kinds for s in SPLITS},
         "left_out": meta["left_out"],
         "missing": meta["missing"],
         "encoder": meta["encoder"]["kind"],
@@ -283,14 +306,14 @@ def _write_sample(seed: int, images: tuple[int, int], say: Callable[[str], None]
     made_with = {"seed": seed, "images": list(images), "generator": generator}
     with contextlib.suppress(OSError, ValueError, InputError):  # not there, or not whole
         known = json.loads((folder / "sample.json").read_text())
-        if known == made_with | {"hashes": coco.Archive(folder).hashes()}:
+        if known == made_with | {"hashes": Archive(folder).hashes()}:
             return
     say(f"Writing the sample data to {paths.shown(folder)}.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".sample.", dir=folder.parent) as place:
         new = Path(place) / folder.name
         people.write(new, seed, *images)
-        made_with["hashes"] = coco.Archive(new).hashes()
+        made_with["hashes"] = Archive(new).hashes()
         (new / "sample.json").write_text(json.dumps(made_with, indent=1) + "\n")
         shutil.rmtree(folder, ignore_errors=True)
         new.replace(folder)
@@ -308,7 +331,7 @@ def compact(data: str | Path, out: Path) -> int:
     dataset = load(data)
     with safe_open(cache_path(data), framework="numpy") as file:
         arrays = {key: file.get_tensor(key) for key in file.keys()}
-    for name, split in zip(coco.SPLITS, (dataset.train, dataset.val), strict=True):
+    for name, split in zip(SPLITS, (dataset.train, dataset.val), strict=True):
         rows = split.pair_rows.numpy()
         arrays |= {
             f"{name}.keypoints": _short(split.keypoints),

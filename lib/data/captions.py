@@ -204,18 +204,15 @@ def distance_test(
     """Compares captions of one image with captions of two images (thesis 4.2, Figure 10).
 
     Each repeat draws an image and two of its captions, then two images and a caption of each, from
-    captions' ``vectors`` (C, 300) and the image of each (C,), in any order. Raises
-    InputError if there are fewer than two images, or none with two captions.
+    captions' ``vectors`` (C, 300) and the image of each (C,), in any order. Where there are fewer
+    than two images, or none with two captions, there are no distances, and no probability (NaN).
     """
     vectors, images = np.asarray(vectors, np.float32), np.asarray(images)
     order = np.argsort(images, kind="stable")  # brings the captions of an image together
     _, first, count = np.unique(images[order], return_index=True, return_counts=True)
     several = np.flatnonzero(count > 1)
     if len(count) < 2 or not len(several):
-        raise InputError(
-            "The distance test wants captions of two images or more, one of them with two "
-            "captions or more: give more captions."
-        )
+        return Distances(np.zeros(0), np.zeros(0), float("nan"))
     rng = np.random.default_rng(seed)
 
     def caption(image: np.ndarray) -> np.ndarray:  # (repeats,) places within each image

@@ -6,11 +6,7 @@ The files are those of the official archive, inside the zip or unpacked in a fol
 """
 
 import contextlib
-import hashlib
 import io
-import json
-import zipfile
-import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,81 +14,25 @@ from typing import Any
 import numpy as np
 
 from lib import paths
+from lib.data.archive import ACTIVITIES, CAPTIONS, KEYPOINTS, SPLITS, Archive
 from lib.data.captions import clean
-from lib.data.skeleton import MIN_VISIBLE
+from lib.data.skeleton import MIN_VISIBLE, NAMES
 from lib.errors import InputError
 from lib.paths import shown
-
-SPLITS = ("train", "val")
-KEYPOINTS = "annotations/person_keypoints_{}2017.json"
-CAPTIONS = "annotations/captions_{}2017.json"
-ACTIVITIES = "annotations/activities_{}2017.json"
 
 # Why something is left out; each is counted.
 NOT_51_NUMBERS = "person whose keypoints are not 51 numbers"
 NOT_A_NUMBER = "person with NaN among the keypoints"
+TOO_FAR = "person with a keypoint a billion pixels away"
+CONFIDENCE = "person with a visibility that is not 0, 1 or 2"
 NO_AREA = "person whose box has no area"
+NOBODY = "annotation without keypoints and without a box"
 NO_CAPTION = "pose of a single-person image without a caption"
 NO_TEXT = "caption without text"
-REASONS = (NOT_51_NUMBERS, NOT_A_NUMBER, NO_AREA, NO_CAPTION, NO_TEXT)
-
-
-class Archive:
-    """COCO's files in a zip or a folder, by member name. Raises InputError if there is nothing, or
-    a file that is not a zip; its methods do if a member is damaged or a keypoint file missing."""
-
-    def __init__(self, path: Path):
-        self.path = Path(path).expanduser()
-        try:
-            self.root = self.path if self.path.is_dir() else zipfile.Path(self.path)
-        except FileNotFoundError as error:
-            raise InputError(
-                f"There is no file or folder {shown(self.path)}: give the path of COCO's "
-                "annotations_trainval2017.zip, or of the folder it was unpacked in."
-            ) from error
-        except (zipfile.BadZipFile, OSError) as error:
-            raise InputError(
-                f"{shown(self.path)} is not a whole zip archive ({error}): it may have been cut "
-                "off while it was copied or downloaded; get it again."
-            ) from error
-
-    def __contains__(self, member: str) -> bool:
-        return (self.root / member).is_file()
-
-    def members(self) -> list[str]:
-        """The members the project reads that are there, keypoint files first."""
-        for member in map(KEYPOINTS.format, SPLITS):
-            if member not in self:
-                raise InputError(
-                    f"{shown(self.path)} has no {member}: COCO's annotations_trainval2017.zip is "
-                    "wanted, or the folder that holds its annotations/."
-                )
-        names = [kind.format(s) for kind in (KEYPOINTS, CAPTIONS, ACTIVITIES) for s in SPLITS]
-        return [name for name in names if name in self]
-
-    def _bytes(self, member: str) -> bytes:
-        try:
-            return (self.root / member).read_bytes()
-        # RuntimeError: the zip is encrypted; NotImplementedError: its compression is unknown.
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
-            raise InputError(
-                f"{member} in {shown(self.path)} cannot be read ({error}): the file is damaged or "
-                "cut off; get it again."
-            ) from error
-
-    def hashes(self) -> dict[str, str]:
-        """The sha256 of each member's unpacked bytes."""
-        return {m: hashlib.sha256(self._bytes(m)).hexdigest() for m in self.members()}
-
-    def read(self, member: str) -> Any:
-        """The JSON of ``member``."""
-        try:
-            return json.loads(self._bytes(member))
-        except ValueError as error:  # also a UnicodeDecodeError
-            raise InputError(
-                f"{member} in {shown(self.path)} is not whole, valid JSON ({error}): it may have "
-                "been cut off; get it again."
-            ) from error
+FAULTS = (NOT_51_NUMBERS, NOT_A_NUMBER, TOO_FAR, CONFIDENCE, NO_AREA, NOBODY)
+REASONS = (*FAULTS, NO_CAPTION, NO_TEXT)
+FAR = 1e9  # pixels
+SMALLEST = 0.01  # pixels along a side of a box
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, list[str]], dict[str, Any]]:
@@ -127,20 +67,30 @@ def _index(archive: Archive, member: str, field: str):
     """A pycocotools index over ``member``, whose annotations have ``field``; and those, sorted."""
     from pycocotools.coco import COCO
 
+    place = f"{member} in {shown(archive.path)}"
     wrong = InputError(
-        f"{member} in {shown(archive.path)} is not laid out as COCO's file of that name (images "
-        f"with an id; annotations with a numeric id, image_id and {field}): put the official file "
-        "there."
+        f"{place} is not laid out as COCO's file of that name (images with an id; annotations with "
+        f"a numeric id, image_id and {field}): put the official file there."
     )
     data = archive.read(member)
     coco = COCO()  # given no file's name, which it would want: the file may be inside a zip
     try:
-        annotations, images = data["annotations"], data["images"]
+        images = [image | {"id": _id(image["id"], "id", place)} for image in data["images"]]
+        entries = list(data["annotations"])
+        if field == "keypoints":
+            entries = _persons(entries, data.get("categories"), place)
+        annotations = [
+            entry
+            | {
+                "id": _id(entry.get("id", number), "id", place),  # captions may go without
+                "image_id": _id(entry["image_id"], "image_id", place),
+            }
+            for number, entry in enumerate(entries)
+        ]
         coco.dataset = {"images": images, "annotations": annotations}
         with contextlib.redirect_stdout(io.StringIO()):  # it prints
             coco.createIndex()
-        ids = [entry[key] for entry in annotations for key in ("id", "image_id")]
-        if not isinstance(images, list) or not all(type(i) is int and abs(i) < 2**63 for i in ids):
+        if not isinstance(data["images"], list):
             raise wrong
         if annotations and not any(field in entry for entry in annotations):
             raise wrong
@@ -148,27 +98,85 @@ def _index(archive: Archive, member: str, field: str):
         raise wrong from error
     if len(coco.anns) != len(annotations):
         raise InputError(
-            f"{member} in {shown(archive.path)} gives one id to several annotations: put the "
-            "official file there, or number the annotations again."
+            f"{place} gives one id to several annotations: put the official file there, or number "
+            "the annotations again."
         )
     return coco, sorted(annotations, key=lambda entry: (entry["image_id"], entry["id"]))
+
+
+def _id(value: Any, key: str, place: str) -> int:
+    """An id as a number, where it is one: text of digits, or a float without a fraction, too."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < 40:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is not int:
+        raise InputError(f"{place} has {key} {repr(value)[:60]}: it must be a whole number.")
+    if abs(value) >= 2**63:
+        raise InputError(
+            f"{place} has {key} {value}: an id must fit into 64 bits; number it again."
+        )
+    return value
+
+
+def _persons(entries: list[dict], categories: Any, place: str) -> list[dict]:
+    """The annotations of people, with COCO's 17 keypoints in COCO's order.
+
+    A file may say in its categories which of them are people, and how it orders keypoints. Where it
+    does not, they are taken for COCO's.
+    """
+    named = {each["id"]: each for each in categories or [] if "name" in each}
+    people = [key for key, each in named.items() if str(each["name"]).lower() == "person"]
+    if people and len(named) > 1:
+        entries = [entry for entry in entries if entry.get("category_id", people[0]) in people]
+    names = next((named[key].get("keypoints") for key in people or named), None)
+    columns = None
+    if names:
+        plain = [str(name).lower().replace("_", " ").replace("-", " ") for name in names]
+        if missing := [name for name in NAMES if name not in plain]:
+            raise InputError(
+                f"{place} has {len(plain)} keypoints, and no {missing[0]!r}: COCO's 17 are wanted, "
+                f"from {NAMES[0]!r} to {NAMES[-1]!r}."
+            )
+        if plain != list(NAMES):
+            columns = [3 * plain.index(name) + part for name in NAMES for part in range(3)]
+    return [_flat(entry, columns, 3 * len(names or NAMES)) for entry in entries]
+
+
+def _flat(entry: dict[str, Any], columns: list[int] | None, length: int) -> dict[str, Any]:
+    """An annotation with 51 numbers for its keypoints, where these are lists of three numbers, or
+    ``length`` of them, of which those in ``columns`` are COCO's."""
+    given = entry.get("keypoints")
+    if not isinstance(given, list):
+        return entry
+    if all(isinstance(point, list) and len(point) == 3 for point in given):
+        given = [value for point in given for value in point]
+    if columns and len(given) == length:
+        given = [given[column] for column in columns]
+    return entry | {"keypoints": given}
 
 
 def _fault(person: dict[str, Any]) -> str | None:
     """Why a person annotation cannot be used; None where it can."""
     numbers, box = person.get("keypoints"), person.get("bbox")
+    if not numbers and (not box or box == [0, 0, 0, 0]):
+        return NOBODY
     if not _are_numbers(numbers, 51):
         return NOT_51_NUMBERS
-    if not _finite(numbers):
+    if any(number != number or abs(number) == float("inf") for number in numbers):
         return NOT_A_NUMBER
-    if not _are_numbers(box, 4) or not _finite(box) or np.float32(min(box[2:])) <= 0:
+    if not _near(numbers):
+        return TOO_FAR
+    if {*numbers[2::3]} - {0, 1, 2}:
+        return CONFIDENCE
+    if not _are_numbers(box, 4) or not _near(box) or min(box[2:]) < SMALLEST:
         return NO_AREA
     return None
 
 
-def _finite(numbers: list) -> bool:
+def _near(numbers: list) -> bool:
     """Whether all can be coordinates: no NaN, no infinity, nothing that single precision loses."""
-    return all(abs(number) < 1e9 for number in numbers)
+    return all(abs(number) < FAR for number in numbers)
 
 
 def _are_numbers(value: Any, count: int) -> bool:
@@ -183,13 +191,18 @@ def _select(archive: Archive, split: str, found: dict) -> tuple[dict[str, np.nda
     usable = [person for person, fault in zip(persons, faults, strict=True) if fault is None]
     poses = [p for p in usable if sum(v > 0 for v in p["keypoints"][2::3]) >= MIN_VISIBLE]
     if not poses:
+        counted = Counter(filter(None, faults))
+        reasons = "".join(f" {number:,} × {fault};" for fault, number in counted.items())
         raise InputError(
-            f"{member} in {shown(archive.path)} has no eligible pose: of its {len(persons)} "
-            f"persons, {len(persons) - len(usable)} are malformed and none of the others has "
-            f"{MIN_VISIBLE} or more labelled keypoints; give a file with poses."
+            f"{member} in {shown(archive.path)} has no eligible pose, of {len(persons):,} persons:"
+            f"{reasons} none of the others has {MIN_VISIBLE} or more labelled keypoints. "
+            f"Wanted are COCO's 17 keypoints, as 51 numbers{_lengths(persons)}."
         )
     images = [p["image_id"] for p in poses]
-    single = np.array([len(coco.imgToAnns[image]) == 1 for image in images])
+    there = Counter(
+        person["image_id"] for person, fault in zip(persons, faults, strict=True) if fault != NOBODY
+    )
+    single = np.array([there[image] == 1 for image in images])
     caption_images, captions = _captions(archive, split, found["left_out"])
     first, last = (np.searchsorted(caption_images, images, side) for side in ("left", "right"))
     pairs = np.flatnonzero(single & (first < last))
@@ -213,6 +226,12 @@ def _select(archive: Archive, split: str, found: dict) -> tuple[dict[str, np.nda
     return arrays, captions
 
 
+def _lengths(persons: list[dict[str, Any]]) -> str:
+    """How many numbers they have instead, if all have as many."""
+    lengths = {len(p["keypoints"]) for p in persons if isinstance(p.get("keypoints"), list)}
+    return f", not {lengths.pop()}" if len(lengths) == 1 and lengths != {51} else ""
+
+
 def joined(captions: list[str]) -> np.ndarray:
     """Captions as a tensor of the cache: bytes of utf-8, between them newlines."""
     return np.frombuffer("\n".join(captions).encode(), np.uint8)
@@ -220,7 +239,7 @@ def joined(captions: list[str]) -> np.ndarray:
 
 def _size(image: dict[str, Any]) -> tuple[int, int]:
     size = [image.get("width"), image.get("height")]
-    known = _are_numbers(size, 2) and _finite(size)
+    known = _are_numbers(size, 2) and _near(size)
     return (int(size[0]), int(size[1])) if known else (0, 0)
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from lib import paths
+from lib.data import archive, coco
 from lib.data import cache as data_cache
 from lib.data import captions as text
-from lib.data import coco
 from lib.data.heatmaps import fit_to_heatmap
 from lib.data.sample import people
 from lib.errors import InputError
@@ -78,8 +79,8 @@ def test_load_gives_what_the_files_hold(prepared):
     assert dataset.meta["counts"]["train"]["persons"] == 18
     assert set(dataset.meta["hashes"]) == {
         kind.format(s)
-        for kind in (coco.KEYPOINTS, coco.CAPTIONS, coco.ACTIVITIES)
-        for s in coco.SPLITS
+        for kind in (archive.KEYPOINTS, archive.CAPTIONS, archive.ACTIVITIES)
+        for s in archive.SPLITS
     }
 
 
@@ -187,6 +188,38 @@ def test_damaged_cache_is_named_and_made_anew(prepared):
     assert after.meta == before.meta and (after.val.vectors == before.val.vectors).all()
 
 
+def other_pose(arrays):
+    arrays["train.keypoints"][0, 0, 0] += 1
+
+
+def other_place(arrays):
+    arrays["val.pair_pose"][0] = 10**6
+
+
+def other_shape(arrays):
+    arrays["train.boxes"] = arrays["train.boxes"][:, :3].copy()
+
+
+@pytest.mark.parametrize(
+    "change", [other_pose, other_place, other_shape, lambda arrays: arrays.pop("val.vectors")]
+)
+def test_a_changed_cache_is_not_taken_for_the_old_one(prepared, change):
+    """Its fingerprints would find the runs of the data that it had."""
+    source, cache, summary = prepared
+    with safe_open(cache, framework="numpy") as file:
+        arrays, meta = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()
+    change(arrays)
+    save_file(arrays, cache, meta)
+    with pytest.raises(InputError, match="changed or damaged since it was made: run notebooks/01"):
+        data_cache.load("coco")
+    assert prepare(source) == summary and data_cache.load("coco")
+
+
+def test_only_coco_is_called_coco(prepared):
+    assert data_cache.load("coco").title == "own data"
+    assert data_cache.described(data_cache.load("coco")).startswith("own data (15 training")
+
+
 @pytest.mark.parametrize("name", ["sample", "coco", "some/where.safetensors"])
 def test_missing_cache_says_what_to_run(home, name):
     with pytest.raises(InputError) as caught:
@@ -251,7 +284,7 @@ def test_sample_is_written_once(home):
     assert summary["source"] == "sample" and summary["train_captions"] == 200
     assert summary["train_pairs"] > 0 and summary["val_pairs"] > 0
     assert sum(summary["left_out"].values()) == 0
-    file = paths.SAMPLE / coco.KEYPOINTS.format("train")
+    file = paths.SAMPLE / archive.KEYPOINTS.format("train")
     before, content = stamp(file), file.read_bytes()
     prepare(sample_images=(40, 10))
     assert stamp(file) == before
@@ -331,6 +364,7 @@ class TestRealCoco:
 
     def test_content(self, real):
         dataset = data_cache.load("coco")
+        assert dataset.title == "COCO 2017"
         counts = dataset.meta["counts"]
         assert (counts["train"]["persons"], counts["val"]["persons"]) == (149_813, 6_352)
         for split in (dataset.train, dataset.val):

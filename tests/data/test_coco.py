@@ -3,8 +3,6 @@
 import json
 import math
 import tempfile
-import zipfile
-import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.data import coco
+from lib.data import archive, coco
+from lib.data.skeleton import NAMES
 from lib.errors import InputError
 
 TRAIN, TRAIN_CAPTIONS = "person_keypoints_train2017", "captions_train2017"
@@ -24,7 +23,7 @@ def read(path):
     which files are missing."""
     arrays, captions, found = coco.read(path)
     splits = {}
-    for name in coco.SPLITS:
+    for name in archive.SPLITS:
         own = {key.removeprefix(f"{name}."): a for key, a in arrays.items() if key.startswith(name)}
         assert bytes(own["captions"]).decode() == "\n".join(captions[name])
         own["captions"], own["persons"] = captions[name], found["counts"][name]["persons"]
@@ -166,16 +165,6 @@ def test_missing_caption_file_is_named(tiny_coco, tmp_path):
     assert len(splits["val"].pair_pose) == 6
 
 
-def test_zip_and_folder_are_the_same(tiny_coco, tmp_path):
-    folder = tiny_coco(tmp_path / "a")
-    archive = tiny_coco(tmp_path / "b", zipped=True)
-    one, two = coco.Archive(folder), coco.Archive(archive)
-    assert one.hashes() == two.hashes()
-    assert len(one.hashes()) == 6
-    a, b = read(folder)[0]["val"], read(archive)[0]["val"]
-    assert np.array_equal(a.keypoints, b.keypoints) and a.captions == b.captions
-
-
 def says(message: str, *parts: str) -> bool:
     return all(part in message for part in parts) and "\n" not in message
 
@@ -184,62 +173,6 @@ def read_error(path) -> str:
     with pytest.raises(InputError) as caught:
         read(path)
     return str(caught.value)
-
-
-def test_missing_path(tmp_path):
-    assert says(read_error(tmp_path / "none.zip"), "no file or folder", "none.zip")
-
-
-def test_neither_zip_nor_annotations(tmp_path):
-    (tmp_path / "some.zip").write_bytes(b"not a zip at all")
-    assert says(read_error(tmp_path / "some.zip"), "some.zip", "not a whole zip")
-    assert says(read_error(tmp_path), "annotations/")
-
-
-def test_truncated_zip(tiny_coco, tmp_path):
-    path = tiny_coco(tmp_path, zipped=True)
-    path.write_bytes(path.read_bytes()[:-2000])
-    assert says(read_error(path), path.name, "not a whole zip", "get it again")
-
-
-def test_damaged_member(tiny_coco, tmp_path):
-    path = tiny_coco(tmp_path, zipped=True)
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo("annotations/person_keypoints_val2017.json")
-    data = bytearray(path.read_bytes())
-    middle = info.header_offset + 30 + len(info.filename) + info.compress_size // 2
-    data[middle : middle + 8] = bytes(8)
-    path.write_bytes(data)
-    assert says(read_error(path), info.filename, "damaged")
-    with pytest.raises(InputError, match="damaged"):
-        coco.Archive(path).hashes()
-
-
-def test_member_cut_off_inside_zip(tiny_coco, tmp_path):
-    # A stored member whose checksum and length are right, but whose JSON ends early.
-    folder = tiny_coco(tmp_path)
-    path = tmp_path / "cut.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in sorted((folder / "annotations").iterdir()):
-            archive.writestr(f"annotations/{file.name}", file.read_bytes()[:-100])
-    with zipfile.ZipFile(path) as archive:
-        assert archive.testzip() is None
-    assert zlib.crc32(b"") == 0
-    assert says(read_error(path), "annotations/person_keypoints_train2017.json", "valid JSON")
-
-
-@pytest.mark.parametrize("text", ["", "{", "[1, 2", '{"a": \x00}', "\udcff"])
-def test_invalid_json(tiny_coco, tmp_path, text):
-    folder = tiny_coco(tmp_path)
-    file = folder / "annotations" / "captions_val2017.json"
-    file.write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert says(read_error(folder), "annotations/captions_val2017.json", "valid JSON")
-
-
-def test_missing_keypoint_file(tiny_coco, tmp_path):
-    folder = tiny_coco(tmp_path)
-    (folder / "annotations" / "person_keypoints_val2017.json").unlink()
-    assert says(read_error(folder), "has no annotations/person_keypoints_val2017.json")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +184,6 @@ def test_missing_keypoint_file(tiny_coco, tmp_path):
         {"images": [], "annotations": {}},
         {"images": {}, "annotations": [{"id": 1, "image_id": 1, "keypoints": []}]},
         {"images": [{"name": "a"}], "annotations": []},
-        {"images": [], "annotations": [{"id": 1, "image_id": "one", "keypoints": []}]},
         {"images": [], "annotations": [{"id": 1, "keypoints": []}]},
         {"images": [], "annotations": [{"id": 1, "image_id": 1, "segmentation": []}]},
         {"images": [], "annotations": [["id", "image_id"]]},
@@ -289,7 +221,9 @@ def test_no_eligible_pose(tiny_coco, tmp_path):
         files[TRAIN]["annotations"][0]["bbox"][3] = 0
 
     message = read_error(tiny_coco(tmp_path, edit=edit))
-    assert says(message, TRAIN, "no eligible pose", "18 persons", "1 are malformed")
+    assert says(
+        message, TRAIN, "no eligible pose", "18 persons", "1 × person whose box has no area"
+    )
 
 
 def test_activities_of_another_layout(tiny_coco, tmp_path):
@@ -341,7 +275,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused(annotations, images):
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "annotations"
         files.mkdir()
-        for split in coco.SPLITS:
+        for split in archive.SPLITS:
             (files / f"person_keypoints_{split}2017.json").write_text(json.dumps(good))
         try:
             splits, left_out, _ = read(Path(folder))
@@ -351,3 +285,167 @@ def test_whatever_a_file_holds_it_is_read_or_refused(annotations, images):
         assert 1 <= eligible <= splits["train"].persons == 1 + len(annotations)
         assert np.isfinite(splits["train"].keypoints).all()
         assert sum(left_out.values()) % 2 == 0  # both splits are the same
+
+
+# --- files as other programs write them -----------------------------------------------------------
+
+
+def category(names, number=1, name="person"):
+    return {"id": number, "name": name, "keypoints": names}
+
+
+def test_keypoints_come_in_the_order_that_the_file_names(tiny_coco, tmp_path):
+    """As CVAT exports skeletons in an order of its own."""
+
+    def edit(files):
+        for split in archive.SPLITS:
+            content = files[f"person_keypoints_{split}2017"]
+            content["categories"] = [category([n.replace(" ", "_") for n in NAMES[::-1]])]
+            for each in content["annotations"]:
+                each["keypoints"] = np.reshape(each["keypoints"], (17, 3))[::-1].ravel().tolist()
+
+    plain, turned = (
+        read(tiny_coco(tmp_path / str(bool(how)), edit=how))[0]["train"] for how in (None, edit)
+    )
+    assert np.array_equal(plain.keypoints, turned.keypoints)
+
+
+def test_the_first_of_more_keypoints_are_found_by_name(tiny_coco, tmp_path):
+    def edit(files):
+        for split in archive.SPLITS:
+            content = files[f"person_keypoints_{split}2017"]
+            content["categories"] = [category(["head top", *NAMES, "toe"])]
+            for each in content["annotations"]:
+                each["keypoints"] = [9, 9, 2, *each["keypoints"], 8, 8, 2]
+
+    plain, more = (
+        read(tiny_coco(tmp_path / str(bool(how)), edit=how))[0]["train"] for how in (None, edit)
+    )
+    assert np.array_equal(plain.keypoints, more.keypoints)
+
+
+def test_lists_of_three_are_keypoints(tiny_coco, tmp_path):
+    def edit(files):
+        for each in files[TRAIN]["annotations"]:
+            each["keypoints"] = np.reshape(each["keypoints"], (17, 3)).tolist()
+
+    plain, nested = (
+        read(tiny_coco(tmp_path / str(bool(how)), edit=how))[0]["train"] for how in (None, edit)
+    )
+    assert np.array_equal(plain.keypoints, nested.keypoints)
+
+
+@pytest.mark.parametrize("number", [14, 136])
+def test_other_skeletons_are_said_so(tiny_coco, tmp_path, number):
+    def edit(files):
+        for each in files[TRAIN]["annotations"]:
+            each["keypoints"] = [5, 5, 2] * number
+
+    message = read_error(tiny_coco(tmp_path, edit=edit))
+    assert says(message, f"as 51 numbers, not {3 * number}", "18 × person whose keypoints are not")
+
+    def named(files):
+        edit(files)
+        files[TRAIN]["categories"] = [category([f"point {i}" for i in range(number)])]
+
+    message = read_error(tiny_coco(tmp_path / "named", edit=named))
+    assert says(message, f"has {number} keypoints, and no 'nose'")
+
+
+def test_a_dog_is_nobody(tiny_coco, tmp_path):
+    """Neither an annotation of a dog nor an empty one makes a person less alone."""
+
+    def edit(files):
+        content = files[TRAIN]
+        content["categories"] = [category(list(NAMES)), category(None, 18, "dog")]
+        for each in content["annotations"]:
+            each["category_id"] = 1
+        good = content["annotations"][-1]
+        dog = {"id": 1, "image_id": 101, "category_id": 18, "bbox": [1, 2, 3, 4]}
+        horse = good | {"id": 2, "image_id": 102, "category_id": 18}
+        empty = {"id": 3, "image_id": 103, "category_id": 1, "bbox": [0, 0, 0, 0]}
+        content["annotations"] += [dog, horse, empty]
+
+    plain, more = (read(tiny_coco(tmp_path / str(bool(how)), edit=how)) for how in (None, edit))
+    for key in ("keypoints", "pair_pose", "person_ids"):
+        assert np.array_equal(*(getattr(found[0]["train"], key) for found in (plain, more)))
+    assert more[1] == plain[1] | {coco.NOBODY: 1}
+
+
+@pytest.mark.parametrize("convert", [lambda i: f"{i:012d}", float])
+def test_ids_may_be_text_or_floats_where_they_are_numbers(tiny_coco, tmp_path, convert):
+    def edit(files):
+        for content in (files[TRAIN], files[TRAIN_CAPTIONS]):
+            for each in content["annotations"]:
+                each["image_id"], each["id"] = convert(each["image_id"]), convert(each["id"])
+        for image in files[TRAIN]["images"]:
+            image["id"] = convert(image["id"])
+
+    plain, other = (
+        read(tiny_coco(tmp_path / str(bool(how)), edit=how))[0]["train"] for how in (None, edit)
+    )
+    for key in ("image_ids", "person_ids", "caption_images", "image_sizes"):
+        assert np.array_equal(getattr(plain, key), getattr(other, key))
+
+
+def test_captions_may_go_without_ids(tiny_coco, tmp_path):
+    def edit(files):
+        for each in files[TRAIN_CAPTIONS]["annotations"]:
+            del each["id"]
+
+    train = read(tiny_coco(tmp_path, edit=edit))[0]["train"]
+    assert len(train.pair_pose) == 12 and (train.pair_count == 5).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (2**63, "64 bits"), (-(2**64), "64 bits"), ("one", "whole number"), (1.5, "whole number"),
+        (True, "whole number"), (None, "whole number"), ("9" * 5000, "whole number"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["id", "image_id"])
+def test_ids_that_are_no_numbers_are_named(tiny_coco, tmp_path, key, value, said):
+    def edit(files):
+        files[TRAIN]["annotations"][0][key] = value
+
+    message = read_error(tiny_coco(tmp_path, edit=edit))
+    assert says(message, TRAIN, f"has {key} ", said) and len(message) < 300
+
+
+def confident(person):
+    person["keypoints"][2::3] = [0.95] * 4 + [0.02] * 13
+
+
+def far(person):
+    person["keypoints"][3] = 1e30
+
+
+def endless(person):
+    person["keypoints"][3] = math.inf
+
+
+def hardly_a_box(person):
+    person["bbox"][2] = 1e-44
+
+
+@pytest.mark.parametrize(
+    ("corrupt", "reason"),
+    [
+        (confident, coco.CONFIDENCE),
+        (far, coco.TOO_FAR),
+        (endless, coco.NOT_A_NUMBER),
+        (hardly_a_box, coco.NO_AREA),
+    ],
+)
+def test_persons_that_are_left_out_have_a_reason_each(tiny_coco, tmp_path, corrupt, reason):
+    test_malformed_person_is_left_out_and_counted(tiny_coco, tmp_path, corrupt, reason)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 2**40, "320", None])
+def test_a_size_that_is_none_is_unknown(tiny_coco, tmp_path, value):
+    def edit(files):
+        next(image for image in files[TRAIN]["images"] if image["id"] == 101)["width"] = value
+
+    sizes = read(tiny_coco(tmp_path, edit=edit))[0]["train"].image_sizes
+    assert sizes[0].tolist() == [0, 0] and (sizes[1:] == [320, 240]).all()
