@@ -63,6 +63,10 @@ def setting(
 
 
 option = functools.partial(setting, beyond=True)
+TABLES = {  # of a profile, besides those of settings and of seconds: their keys, each with a value
+    "data": {"encoder_epochs": 5, "seed": 0, "sample_images": [6000, 600], "official": False},
+    "evaluation": {"poses": 17_326, "repeats": 10_000},
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Config:
     augment: bool = setting(True, "flip and rotate real poses (3.2)")
     caption_scale: float = setting(30.0, "an encoding is multiplied by this (4.3)")
     precision: str = setting("fp32", "of networks: lib.training.trainer", one_of("fp32", "bf16"))
-    parent: str = setting("", "experiment whose networks are the warm start (4.3)")
+    parent: str = setting("", "experiment, or run, whose networks are the warm start (4.3)")
 
     # Beyond the thesis (lib.beyond): off by default.
     epoch_size: int = option(0, "poses in an epoch; 0: every training pose once", NOT_NEGATIVE)
@@ -158,15 +162,39 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
 
 
 def profile(name: str) -> dict[str, Any]:
-    """The tables of ``profiles/NAME.toml``. Raises InputError if it is missing, or is not TOML."""
+    """The tables of ``profiles/NAME.toml``: "data", "evaluation", "training" and "seconds". Raises
+    InputError if it is missing or no TOML, or a table, a key or a value is not known; settings are
+    looked at by :func:`config_for`."""
     path = paths.PROFILES / f"{name}.toml"
     if not path.is_file():
         known = sorted(file.stem for file in paths.PROFILES.glob("*.toml"))
         raise InputError(unknown("profile", str(name), known))
     try:
-        return tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{paths.shown(path)} is not valid TOML: {error}.") from None
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{paths.shown(path)} is not valid TOML in UTF-8: {error}.") from None
+    names, place = [*TABLES, "training", "seconds"], f"of {paths.shown(path)}"
+    for table, keys in content.items():
+        if table not in names:
+            raise InputError(unknown(f"table {place}", table, names))
+        if not isinstance(keys, dict):
+            raise InputError(f"{table} = {keys!r} {place} must be a table, [{table}].")
+        for key, value in keys.items() if table in TABLES else ():
+            example = TABLES[table].get(key)
+            if example is None:
+                raise InputError(unknown(f"key in [{table}] {place}", key, list(TABLES[table])))
+            if not _like(value, example):
+                raise InputError(f"{key} = {value!r} {place} must be something like {example!r}.")
+    found = {table: content.get(table, {}) for table in names}
+    return found | {"evaluation": TABLES["evaluation"] | found["evaluation"]}
+
+
+def _like(value: Any, example: Any) -> bool:
+    """Whether a value has the type of an example, and no number in it is below 0."""
+    if isinstance(example, list):
+        pairs = isinstance(value, list) and len(value) == len(example)
+        return pairs and all(map(_like, value, example))
+    return type(value) is type(example) and value >= 0
 
 
 def config_for(experiment: str, profile_name: str, source: str = "sample") -> Config:
@@ -175,7 +203,7 @@ def config_for(experiment: str, profile_name: str, source: str = "sample") -> Co
     of one is longer than of the other. Raises InputError if any setting is wrong."""
     if experiment not in NOTEBOOKS:
         raise InputError(unknown("experiment", experiment, list(NOTEBOOKS)))
-    training = profile(profile_name).get("training", {})
+    training = profile(profile_name)["training"]
     shared = {key: value for key, value in training.items() if key not in NOTEBOOKS}
     settings = shared | training.get(experiment, {})
     if "algorithm" not in settings:
@@ -189,7 +217,15 @@ def config_for(experiment: str, profile_name: str, source: str = "sample") -> Co
         if isinstance(value, dict) and source not in value:
             raise InputError(f"{name} of {experiment!r} has no value for the data {source!r}.")
     of_source = {k: v[source] if isinstance(v, dict) else v for k, v in settings.items()}
-    return config.replace(**of_source)
+    config = config.replace(**of_source)
+    before = (shared | training.get(config.parent, {})).get("algorithm")
+    known = config.parent in NOTEBOOKS and before in ALGORITHMS
+    if config.parent and not (known and not ALGORITHMS[before].conditional):
+        raise InputError(
+            f"parent = {config.parent!r} of {experiment!r} must be an unconditional experiment of "
+            "the same profile."
+        )
+    return config
 
 
 def identity(config: Config, data_id: str, parent: str = "") -> str:

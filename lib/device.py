@@ -18,9 +18,11 @@ def device_for(name: str = "auto") -> torch.device:
     if name == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun's number of this process
         name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
-        return torch.empty(0, device=name).device
+        number = torch.zeros(1, device=name)
+        number.item()  # torch has devices that hold nothing
+        return number.device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = re.split(r"[.\n]\s|, ", str(error))[0][:100]  # torch may say a page
         raise InputError(f"The device {name!r} cannot be used ({reason}): try cpu.") from None
 
 

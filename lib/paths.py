@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 SOURCE = Path(__file__).resolve().parent.parent
-HOME = Path(os.environ.get("THESIS_HOME") or SOURCE).resolve()
+HOME = Path(os.environ.get("THESIS_HOME") or SOURCE).expanduser().resolve()
 
 NOTEBOOKS = SOURCE / "notebooks"
 PROFILES = SOURCE / "profiles"

@@ -198,6 +198,13 @@ def own_profile(tmp_path, monkeypatch):
         ("[training.gan]\nk = 1\n", ["mine.toml", "algorithm"]),
         ("[training.gan]\nalgorithm = 'gan'\nlearnig_rate = 1.0\n", ["did you mean learning_rate"]),
         ("[training.gan]\nalgorithm = 'gan'\nk = '1'\n", ["k = '1'", "a whole number"]),
+        ("[trainng]\nepochs = 3\n", ["table of", "mine.toml 'trainng'", "did you mean training?"]),
+        ("[evaluation]\npose = 3\n", ["key in [evaluation]", "did you mean poses?"]),
+        ("[evaluation]\nposes = 'all'\n", ["poses = 'all'", "something like 17326"]),
+        ("[data]\nencoder_epochs = -1\n", ["encoder_epochs = -1", "something like 5"]),
+        ("[data]\nsample_images = [3]\n", ["sample_images = [3]", "[6000, 600]"]),
+        ("[data]\nofficial = 1\n", ["official = 1", "something like False"]),
+        ("training = 3\n", ["training = 3", "must be a table, [training]"]),
     ],
 )
 def test_a_wrong_profile_is_refused_with_a_sentence(own_profile, text, words):
@@ -206,6 +213,41 @@ def test_a_wrong_profile_is_refused_with_a_sentence(own_profile, text, words):
         config_for("gan", "mine")
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[training.gan]\nalgorithm = 'gan'\nk = 3\n"])
+def test_a_byte_order_mark_is_no_part_of_a_profile(own_profile, tmp_path, text):
+    own_profile("\ufeff" + text)
+    assert config_for("gan", "mine").k == 3
+    (tmp_path / "mine.toml").write_bytes(text.encode("utf-16"))
+    with pytest.raises(InputError, match="mine.toml is not valid TOML in UTF-8"):
+        config_for("gan", "mine")
+
+
+def test_a_profile_without_a_table_has_what_holds_by_default(own_profile):
+    own_profile("[training.gan]\nalgorithm = 'gan'\n[evaluation]\nposes = 9\n")
+    assert profile("mine")["evaluation"] == {"poses": 9, "repeats": 10_000}
+    assert profile("mine")["data"] == profile("mine")["seconds"] == {}
+
+
+PARENT = """
+[training.conditional_reduced]
+algorithm = 'conditional_wgan_lp'
+parent = '{}'
+[training.reduced]
+algorithm = 'wgan_gp'
+[training.conditional_full]
+algorithm = 'conditional_wgan_lp'
+"""
+
+
+@pytest.mark.parametrize("parent", ["conditional_reduced", "conditional_full", "wgan", "nobody"])
+def test_a_parent_that_is_none_is_refused(own_profile, parent):
+    own_profile(PARENT.format("reduced"))
+    assert config_for("conditional_reduced", "mine").parent == "reduced"
+    own_profile(PARENT.format(parent))
+    with pytest.raises(InputError, match=f"parent = '{parent}' of 'conditional_reduced' must be"):
+        config_for("conditional_reduced", "mine")
 
 
 def test_a_profile_may_tell_data_sets_apart(own_profile):

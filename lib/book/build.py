@@ -138,7 +138,7 @@ def make(
     states.mkdir(parents=True)
     os.environ["THESIS_PROGRESS"] = str(states)
     plan = [notebook.stem for notebook in notebooks()]
-    seconds = profile(profile_name).get("seconds", {})
+    seconds = profile(profile_name)["seconds"]
     expected = {name: seconds.get(name, 20.0) for name in ["data", *plan, "book"]}
     files = {stem: states / f"{run}.json" for run, stem in NOTEBOOKS.items()}
     with Display(expected, files, jobs) as display:
@@ -205,6 +205,9 @@ def build_book() -> Path:
     building = paths.DATA / "building"
     shutil.rmtree(building, ignore_errors=True)
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(paths.BOOK)]
+    # Named here, as the links to them in the book's folder may have become text in a checkout.
+    command += ["--config", str(paths.SOURCE / "_config.yml")]
+    command += ["--toc", str(paths.SOURCE / "_toc.yml")]
     command += ["--path-output", str(building), "-W", "-n", "--keep-going", "-q"]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode or not (building / "_build" / "html" / page.name).exists():

@@ -16,6 +16,8 @@ from papermill.engines import NBClientEngine, papermill_engines  # noqa: E402
 from lib.book.execute import declared  # noqa: E402
 from lib.errors import InputError, unknown  # noqa: E402
 
+INJECTED = {"PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH"}  # by papermill's own --inject-paths
+
 
 class Refused(InputError, ClickException):
     """A parameter that a notebook cannot take; on papermill's command line a sentence, without a
@@ -33,6 +35,8 @@ class Engine(NBClientEngine):  # noqa: F811
         known = declared(nb)
         given = {} if known is None else nb.metadata.get("papermill", {}).get("parameters", {})
         for name, value in given.items():
+            if name in INJECTED:
+                continue
             if name not in known:
                 raise Refused(unknown("parameter", name, list(known)))
             default = known[name]

@@ -105,6 +105,8 @@ def kernel_environment() -> None:
     """Lets kernels be those of this Python, whether or not its environment is activated, and
     memory be reused instead of returned to the system, which halves the time a run takes."""
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    if os.environ.get("THESIS_HOME"):  # which may be relative, and a kernel runs in notebooks/
+        os.environ["THESIS_HOME"] = str(paths.HOME)
     inherited = os.environ.get("PATH", os.defpath)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited}"
     for name, value in ALLOCATOR.items():

@@ -61,7 +61,7 @@ def sweep(
         print(f"{each}: up to date", file=sys.stderr)
     faults: dict[str, str] = {}
     if waiting := [execution for execution in executions if execution.name not in done]:
-        seconds = profile(profile_name).get("seconds", {}).get(waiting[0].notebook.stem, 20.0)
+        seconds = profile(profile_name)["seconds"].get(waiting[0].notebook.stem, 20.0)
         faults = execute_all(waiting, seconds, workers, address)
         shutil.rmtree(folder / "progress", ignore_errors=True)
     rows = pd.DataFrame([_row(each, faults.get(each.name, "")) for each in executions])

@@ -181,6 +181,10 @@ def loss_and_quality(tracked: Sequence[tuple[float, float, float]]) -> Finding:
 def captions_apart(distances, repeats: int) -> Finding:
     """Whether encodings tell captions of one image from those of two (4.2, Figure 10), by a
     :class:`lib.data.captions.Distances`."""
+    if not len(distances.same):
+        return Finding(
+            "Nothing can be told: the test takes two images, and two captions of one of them."
+        )
     p, same, different = distances.probability, distances.same.mean(), distances.different.mean()
     tell = "tell, to some degree," if p > TELLING else "hardly tell"
     return Finding(

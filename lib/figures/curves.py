@@ -124,6 +124,9 @@ def _overlaid(
 ) -> None:
     """Two samples of numbers, (n,) and (m,), as histograms over one another."""
     samples = [np.asarray(sample, dtype=float) for sample in samples]
+    if not all(map(len, samples)):
+        ax.text(0.5, 0.5, "no distances", ha="center", va="center", transform=ax.transAxes)
+        return
     number = int(np.clip(np.sqrt(min(map(len, samples))), 10, 60))  # few values, broad bins
     bins = np.histogram_bin_edges(np.concatenate(samples), number)
     for sample, colour, label in zip(samples, (BLUE, ORANGE), labels, strict=True):

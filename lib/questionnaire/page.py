@@ -123,14 +123,15 @@ def make(
 
 def collected(folder: Path) -> list[Path]:
     """The files of answers that lie in a questionnaire's folder."""
-    return sorted((folder / "answers").glob("*.json"))
+    files = (folder / "answers").glob("*.json")
+    return sorted(file for file in files if not file.name.startswith("."))  # macOS hides its own
 
 
 def _read(path: Path, types: dict[str, type], what: str, remedy: str) -> list:
     """The named fields of a JSON file, none of them empty text or of another type. Raises
     InputError, with the ``remedy`` that gets one, if the file is not ``what`` it should be."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
         found = [content[name] for name in types]
         for value, (name, kind) in zip(found, types.items(), strict=True):
             if not isinstance(value, kind) or value == "":

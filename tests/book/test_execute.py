@@ -81,6 +81,21 @@ def test_the_environment_of_the_kernels(monkeypatch):
     assert os.environ["MALLOC_MMAP_THRESHOLD_"] == str(2**32)
 
 
+def test_kernels_have_the_same_home_wherever_they_run(monkeypatch):
+    monkeypatch.setattr(os, "environ", {"THESIS_HOME": "out"})
+    kernel_environment()
+    assert os.environ["THESIS_HOME"] == str(paths.HOME)
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("~/x", "x"), ("some/x", None)])
+def test_a_home_may_be_relative_or_below_the_users(tmp_path, given, wanted):
+    command = [sys.executable, "-c", "from lib import paths; print(paths.HOME)"]
+    environment = os.environ | {"THESIS_HOME": given, "HOME": str(tmp_path)}
+    environment["PYTHONPATH"] = str(paths.SOURCE)
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip() == str(tmp_path / (wanted or given))
+
+
 def test_the_environment_of_the_kernels_without_any_path(monkeypatch):
     monkeypatch.setattr(os, "environ", {})
     kernel_environment()
@@ -119,6 +134,14 @@ def test_right_parameters_are_taken(project):
     given = {"epochs": 3, "share": 1, "twice": "anything"}
     executed = json.loads(execute(notebook, given).read_text())
     assert executed["cells"][-1]["outputs"][0]["text"] == ["3 1 3 anything\n"]
+
+
+def test_what_papermill_injects_itself_is_no_setting(project):
+    kernel_environment()
+    notebook = tiny.notebook(source("03_wgan"), DECLARED, "print(PAPERMILL_INPUT_PATH)")
+    given = {"PAPERMILL_INPUT_PATH": "in.ipynb", "PAPERMILL_OUTPUT_PATH": "out.ipynb"}
+    executed = json.loads(execute(notebook, given).read_text())
+    assert executed["cells"][-1]["outputs"][0]["text"] == ["in.ipynb\n"]
 
 
 def papermill(*arguments: str) -> subprocess.CompletedProcess:

@@ -122,6 +122,12 @@ def test_captions_of_one_image_must_be_closer_often_enough(probability, says):
     assert says in str(findings.captions_apart(distances, 1000))
 
 
+def test_nothing_is_said_of_captions_without_a_second_one():
+    none = SimpleNamespace(probability=np.nan, same=np.zeros(0), different=np.zeros(0))
+    found = findings.captions_apart(none, 1000)
+    assert "Nothing can be told" in str(found) and found.holds is None
+
+
 def run_of(gaps) -> list[dict]:
     """Metrics of epochs of two iterations: a training loss of 1, and the gap above it."""
     rows = []

@@ -499,3 +499,8 @@ def test_preferences_show_each_question_and_the_whole():
     assert labels[0] == "a $5 man  1" and labels[1].endswith("…  2") and len(labels[1]) < 50
     assert ax.yaxis_inverted() and ax.get_xlim()[0] <= 0 and ax.get_xlim()[1] >= 1
     fig._repr_png_()  # a $ in a caption starts no formula
+
+
+def test_a_histogram_of_nothing_says_so():
+    ax = curves.distance_histograms(np.zeros(0), np.zeros(0)).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["no distances"]

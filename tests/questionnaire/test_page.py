@@ -314,6 +314,13 @@ def test_test_data_are_named_wherever_they_are_shown(folder):
     assert "TEST" not in str(real) and real.figure().axes[0].get_title() == ""
 
 
+def test_files_as_other_systems_leave_them_are_read_or_passed_over(folder):
+    own = answer(folder, "a", "fake")
+    own.write_bytes(b"\xef\xbb\xbf" + own.read_bytes())  # as Notepad saves it
+    own.with_name("._answers-a.json").write_bytes(b"\x00\x05\x16\x07")  # a Mac's
+    assert results(folder).subjects == 1
+
+
 def test_test_data_do_not_mix_with_answers(folder):
     answer(folder, "a", "fake")
     mark = answer(folder, "b", "real", test=True)
