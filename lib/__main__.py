@@ -12,6 +12,7 @@ from typer import Argument, Option
 
 from lib import paths
 from lib.errors import InputError
+from lib.signals import Stopped
 
 app = typer.Typer(
     help="Synthesising human pose from captions: prepare data, train, evaluate, make the book.",
@@ -80,9 +81,13 @@ def train(
     config_for(name, profile).replace(**settings)  # a wrong one is refused before data are loaded
     study = Study(profile, data)
     with distributed.joined():
-        folder = study.train(name, fresh=fresh, device=device, **settings).folder
+        known = study.run(name, **settings).finished and not fresh
+        run = study.train(name, fresh=fresh, device=device, **settings)
         if not distributed.rank():
-            print(folder)
+            if known:
+                kind = "The repository ships this run" if run.published else "This run is finished"
+                print(f"{kind}: nothing is trained; --fresh trains it again.", file=sys.stderr)
+            print(run.folder)
 
 
 @app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
@@ -91,6 +96,18 @@ def series(arguments: Annotated[list[str] | None, Argument()] = None) -> None:
     from lib.training.series import main as call  # which reads its options without typer, too
 
     call(arguments or [])
+
+
+@app.command()
+def runs() -> None:
+    """List all runs: those made here, then those that the repository ships."""
+    from lib.training.runs import Run
+
+    for place in (paths.RUNS, paths.PUBLISHED):
+        for file in sorted(place.glob("*/config.json")):
+            run = Run.read(file.parent)
+            done = f"interrupted after {run.iterations:,} iterations"
+            print(f"{paths.shown(run.folder)}: {run.described if run.finished else done}")
 
 
 @app.command()
@@ -325,9 +342,13 @@ def _grid(changes: list[str]) -> dict[str, list]:
 
 
 def main() -> None:
-    """Runs a command; bad input ends with one sentence and exit status 1."""
+    """Runs a command; bad input ends with one sentence and exit status 1, a run that a signal has
+    stopped with the signal's."""
     try:
         return app()
+    except Stopped as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.status)
     except InputError as error:
         fault = str(error)
     except OSError as error:  # a full disk, a folder that cannot be written to

@@ -15,7 +15,9 @@ from torch.overrides import TorchFunctionMode
 
 def _log_loss(scores: torch.Tensor, real: bool) -> torch.Tensor:
     """-mean log D for ``real``, otherwise -mean log(1 - D); logarithms are cut off at -100."""
-    return F.binary_cross_entropy(scores, torch.full_like(scores, float(real)))
+    # A score that is not a number would end in an error here, and on a GPU end the process.
+    loss = F.binary_cross_entropy(scores.nan_to_num(0.5), torch.full_like(scores, float(real)))
+    return torch.where(scores.isnan().any(), torch.nan, loss)
 
 
 def gan_discriminator_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:

@@ -39,16 +39,25 @@ class Study:
     def run(self, name: str, **changes: Any) -> Run:
         """The run of an experiment, wherever it is or will be: among those made here or, where
         the repository ships it, among the published ones. A warm start (4.3) is from the run of
-        the parent with the profile's own settings. Where the WGAN-GP is as narrow as the reduced
-        one, they are one run."""
+        the parent with the profile's own settings, or from the one that ``parent`` names. Where the
+        WGAN-GP is as narrow as the reduced one, they are one run. Raises InputError if a shipped
+        run is damaged."""
         config = self.config(name, **changes)
         wider = name == "reduced" and "wgan_gp" in self.tables.get("training", {})
         if wider and config == self.config("wgan_gp", **changes):
             name = "wgan_gp"
-        parent = self.run(config.parent).folder.name if config.parent else ""
-        folder = f"{name}-{identity(config, data_id(config, self.dataset), parent)}"
+        parent = self.parent(config)
+        before = parent.folder.name if parent else ""
+        folder = f"{name}-{identity(config, data_id(config, self.dataset), before)}"
         here, published = (Run(p / folder, config, name) for p in (paths.RUNS, paths.PUBLISHED))
+        published.check()
         return published if published.finished and not here.finished else here
+
+    def parent(self, config: Config) -> Run | None:
+        """The run that a warm start is from: of an experiment, or the one that is named."""
+        if config.parent in NOTEBOOKS:
+            return self.run(config.parent)
+        return Run.open(config.parent) if config.parent else None
 
     def finished(self, name: str) -> Run:
         """The run of an experiment with the profile's own settings. If it is not finished, an
@@ -87,7 +96,9 @@ class Study:
             if fresh:
                 run.delete()
             distributed.wait()  # no process reads what the first one is deleting
-            parent = self.finished(run.config.parent) if run.config.parent else None
+            parent = self.parent(run.config)
+            if parent and not parent.finished:
+                self.finished(run.config.parent)  # says which notebook makes it
             train(run, self.dataset, parent, device, deadline=deadline)
         return run
 

@@ -3,8 +3,10 @@
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -281,6 +283,26 @@ def test_poses_go_to_standard_output_and_captions_come_from_a_file(tmp_path):
     rows = [json.loads(line) for line in many.stdout.splitlines()]
     assert many.returncode == 1 and rows[0]["poses"] == one
     assert "knows no word" in rows[1]["error"]
+
+
+def test_runs_are_listed_and_a_finished_one_is_not_trained_again(call, cache, monkeypatch):
+    monkeypatch.setattr(paths, "PUBLISHED", paths.HOME / "published")
+    command = ["train", "gan", "--data", cache, *SMALL]
+    assert call(*command)[2].count("nothing is trained") == 0
+    status, out, error = call(*command)
+    assert (
+        status == 0
+        and error == "This run is finished: nothing is trained; --fresh trains it again.\n"
+    )
+    name = Path(out.strip()).name
+    listed = call("runs")[1].splitlines()
+    assert any(name in line and "GAN, the thesis's networks at" in line for line in listed)
+    Path(out.strip(), "summary.json").unlink()
+    (line,) = (line for line in call("runs")[1].splitlines() if name in line)
+    assert line.endswith("interrupted after 2 iterations")
+    shutil.move(out.strip(), paths.PUBLISHED / name)
+    (paths.PUBLISHED / name / "summary.json").write_text('{"iterations": 2}')
+    assert call(*command)[2].startswith("The repository ships this run: nothing is trained")
 
 
 def test_keypoints_are_kept_from_one_pose_to_the_next(call, tmp_path, monkeypatch):

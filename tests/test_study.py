@@ -93,6 +93,20 @@ def test_what_a_runs_name_depends_on(smoke):
     assert Study("smoke", same).run("wgan_gp").folder.name == name
 
 
+def test_a_warm_start_may_be_from_any_finished_run(smoke, monkeypatch):
+    """As from one that was shortened by a parameter of its notebook."""
+    short = finish(smoke.run("wgan_gp", epochs=0.5))
+    paths.write_json(short.folder / "config.json", {**vars(short.config), "experiment": "wgan_gp"})
+    given = []
+    monkeypatch.setattr(study, "train", lambda run, data, parent, *_, **__: given.append(parent))
+    made = smoke.train("conditional_full", parent=short.folder.name)
+    assert [run.folder for run in given] == [short.folder]
+    assert made.folder.name != smoke.run("conditional_full").folder.name
+    assert made.config.parent == short.folder.name
+    with pytest.raises(InputError, match="no finished run 'wgan_gp-0'; finished are wgan_gp-"):
+        smoke.train("conditional_full", parent="wgan_gp-0")
+
+
 def test_a_conditional_run_depends_on_captions_and_parent(smoke):
     name = "conditional_random"
     other = dataclasses.replace(DATA, pairs_id="other")

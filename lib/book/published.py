@@ -230,9 +230,20 @@ def from_sentences(run: Run) -> Figure:
     return figures.pose_grid(poses.flatten(0, 1), columns=len(h), titles=SENTENCES)
 
 
+def own_networks() -> Run | None:
+    """The published WGAN-GP with the thesis's own networks: COCO's, if there is one, and of several
+    the longest."""
+    runs = [r for r in shipped(profile_name=None) if r.experiment == "wgan_gp"]
+    runs = [r for r in runs if not r.config.beyond]
+    return max(runs, key=lambda r: (source(r) == "coco", r.iterations), default=None)
+
+
 def pictures() -> None:
-    """Draws the README's pictures, where the runs on COCO that they are of are published: samples
-    without captions, and poses for sentences."""
+    """Draws the README's pictures, where the runs that they are of are published: samples of the
+    thesis's own networks, and of COCO's on keypoints samples without captions and for sentences."""
+    if run := own_networks():
+        picture = figures.pose_grid(samples(run), columns=8, source=run.described)
+        picture.savefig(paths.PUBLISHED / "thesis.png", bbox_inches="tight")
     runs = {(source(run), run.experiment): run for run in shipped()}
     if run := runs.get(("coco", "wgan_gp")):
         figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png")

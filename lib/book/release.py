@@ -2,7 +2,7 @@
 
 A published run has the files of :mod:`lib.training.runs`, smaller: weights in half precision (but
 for biases and batch norm), D only where others start from it or training may go on
-(:mod:`lib.training.series`), losses as means over short windows; next to them
+(:mod:`lib.training.series`), losses as means over short windows, and hashes of these; next to them
 ``evaluation.json``, measured with just these weights, and ``README.md``, a model card. ``words/``
 holds the words that conditional models know (:mod:`lib.pose.words`). Poses and captions of the data
 are not among them.
@@ -15,6 +15,7 @@ import shutil
 from pathlib import Path
 
 from lib.models.weights import save_network
+from lib.training.checkpoints import write_hashes
 from lib.training.runs import Run, snapshot_name
 
 PARENTS = ("wgan_gp", "reduced")  # whose D is a start for others
@@ -37,6 +38,7 @@ def export(run: Run, folder: Path) -> Path:
         shutil.copy(run.folder / name, new / name)
     rows = windows(run.metrics, set(run.kept))
     (new / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_hashes(new)
     shutil.rmtree(target, ignore_errors=True)
     new.rename(target)
     return target

@@ -41,9 +41,11 @@ def wait() -> None:
         dist.barrier()
 
 
-def any_says(flag: bool) -> bool:
-    """Whether the flag is set in one process at least, so that all decide the same."""
-    return flag if world() == 1 else bool(total(torch.tensor(float(flag))))
+def any_say(*flags: bool) -> list[bool]:
+    """Of each flag, whether it is set in one process at least, so that all decide the same."""
+    if world() == 1:
+        return list(flags)
+    return [bool(number) for number in total(torch.tensor(flags, dtype=torch.float32)).tolist()]
 
 
 def share(whole: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,8 @@
 
 - ``config.json``: the resolved settings, what data and which parent they were used with;
 - ``metrics.jsonl``: losses, a JSON object a line;
-- ``checkpoint-ITERATION/``: weights of G and D (safetensors), optimisers and random state;
+- ``checkpoint-ITERATION/``: the networks, and all that training needs to go on, twice
+  (:mod:`lib.training.checkpoints`);
 - ``snapshot-EPOCH.safetensors``: G at a named epoch;
 - ``summary.json``: length, time, hardware and versions; it is there once the run is finished;
 - ``evaluation.json``: the measures of 4.4.2.
@@ -34,12 +35,13 @@ from lib.errors import InputError
 from lib.losses import ALGORITHMS
 from lib.models.recipe import Recipe
 from lib.models.weights import load_weights, save_network
+from lib.training import checkpoints
 
 WIDTHS = {1.0: "", 0.5: " at half width", 0.25: " at quarter width"}
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[Path]:
+def reading(path: Path) -> Iterator[Path]:
     """Inside it, a file of a run folder that is missing or damaged raises InputError."""
     try:
         yield path
@@ -67,7 +69,8 @@ class Run:
         places = [Path(name), paths.RUNS / name, paths.PUBLISHED / name]
         folder = next((place for place in places if (place / "summary.json").is_file()), None)
         if folder is None:
-            known = sorted(file.parent.name for file in paths.RUNS.glob("*/summary.json"))
+            finished = (*paths.RUNS.glob("*/summary.json"), *paths.PUBLISHED.glob("*/summary.json"))
+            known = sorted({file.parent.name for file in finished})
             raise InputError(
                 f"There is no finished run {name!r}; finished are {', '.join(known) or 'none'}."
             )
@@ -76,7 +79,7 @@ class Run:
     @classmethod
     def read(cls, folder: Path) -> "Run":
         """The run in a folder, finished or not. Raises InputError if config.json cannot be read."""
-        with _reading(folder / "config.json") as path:
+        with reading(folder / "config.json") as path:
             content = json.loads(path.read_text())
             names = [field.name for field in dataclasses.fields(Config)]
             settings = {name: content[name] for name in names if name in content}
@@ -98,7 +101,8 @@ class Run:
         width = WIDTHS.get(c.features, f" at {c.features:g} times their width")
         places = "networks on keypoints, not the thesis's"
         networks = places if c.networks == "keypoints" else f"the thesis's networks{width}"
-        data = {"sample": "generated sample data", "coco": "COCO 2017"}.get(s.get("source"), "")
+        titles = {"sample": "generated sample data", "coco": "COCO 2017"}
+        data = s.get("title") or titles.get(s.get("source"), "")
         parts = (LABELS.get(self.experiment, "conditional GAN"), networks, data)
         return ", ".join(filter(None, parts)) + f", {s['iterations']:,} iterations"
 
@@ -109,7 +113,7 @@ class Run:
     @property
     def summary(self) -> dict:
         """Length, time, hardware and versions of a finished run."""
-        with _reading(self.folder / "summary.json") as path:
+        with reading(self.folder / "summary.json") as path:
             return json.loads(path.read_text())
 
     @property
@@ -154,8 +158,15 @@ class Run:
 
     @property
     def checkpoint(self) -> Path | None:
-        """The newest checkpoint's folder."""
-        return max(self.folder.glob("checkpoint-????????"), default=None)
+        """The newest whole checkpoint's folder. Raises InputError if all are damaged, or that of a
+        finished run's end is."""
+        place = checkpoints.newest(self.folder)
+        if place and self.finished and (at := int(place.name[-8:])) < self.summary["iterations"]:
+            raise InputError(
+                f"{paths.shown(self.folder)} has lost its end: delete its summary.json, and train "
+                f"again from iteration {at:,}."
+            )
+        return place
 
     def generator(self, epoch: float | None = None) -> torch.nn.Module:
         """G in evaluation mode, at the end of the run or at a named epoch."""
@@ -169,13 +180,13 @@ class Run:
 
     def _network(self, number: int, path: Path) -> torch.nn.Module:
         network = self.recipe.networks()[number]
-        with _reading(path):
+        with reading(path):
             load_weights(network, path)
         return network.eval()
 
     def state(self) -> dict:
         """Optimisers, random state and counts of the newest checkpoint."""
-        with _reading(self.checkpoint / "state.pt") as path:
+        with reading(self.checkpoint / "state.pt") as path:
             return torch.load(path, map_location="cpu", weights_only=True)
 
     @property
@@ -188,6 +199,14 @@ class Run:
         """Where the measures taken on this machine are."""
         folder = paths.RUNS / self.folder.name if self.published else self.folder
         return folder / "evaluation.json"
+
+    def check(self) -> None:
+        """Raises InputError if a shipped run is not what was published."""
+        if self.folder.is_dir() and (name := checkpoints.fault(self.folder)):
+            place = paths.shown(self.folder)
+            raise InputError(
+                f"{place}/{name} is damaged: restore it, as with `git checkout -- {place}`."
+            )
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -220,18 +239,8 @@ class Run:
         paths.write_json(self.folder / "config.json", content)
 
     def save_checkpoint(self, iteration: int, G, D, state: dict) -> None:
-        """Writes a checkpoint next to the last one, which is deleted when the new one is whole."""
-        new = self.folder / "checkpoint-new"
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
-        save_network(G, new / "generator.safetensors")
-        save_network(D, new / "discriminator.safetensors")
-        torch.save(state, new / "state.pt")
-        target = self.folder / f"checkpoint-{iteration:08d}"
-        shutil.rmtree(target, ignore_errors=True)
-        new.rename(target)
-        for old in set(self.folder.glob("checkpoint-????????")) - {target}:
-            shutil.rmtree(old)
+        """Writes a checkpoint, whole or not at all (:mod:`lib.training.checkpoints`)."""
+        checkpoints.save(self.folder, iteration, G, D, state)
 
     def save(self, name: str, network: torch.nn.Module) -> None:
         save_network(network, self.folder / name)
@@ -239,6 +248,8 @@ class Run:
     def append_metrics(self, rows: list[dict]) -> None:
         with (self.folder / "metrics.jsonl").open("a") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
+            file.flush()
+            os.fsync(file.fileno())  # before the checkpoint that needs them
 
     def cut_metrics(self, iteration: int) -> None:
         """Forgets what was logged after a checkpoint. Raises InputError if the log ends earlier."""

@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from lib.book.release import export
 from lib.config import LABELS, config_for
 from lib.data.cache import Dataset, load
 from lib.errors import InputError
+from lib.signals import Stopped
 from lib.study import Study
 from lib.training import distributed
 from lib.training.runs import Run, origin, snapshot_name
@@ -52,7 +54,7 @@ def train_series(
     """
     study, deadline, found = Study(profile, dataset), time.monotonic() + 60 * minutes, {}
     for name in in_order(names, profile):
-        late = distributed.any_says(time.monotonic() > deadline)
+        (late,) = distributed.any_say(time.monotonic() > deadline)
         if longer and not late and not distributed.rank():
             take_over(study, name)
         distributed.wait()  # no process begins before the first one has given it what there is
@@ -118,7 +120,7 @@ def _take_over(run: Run, made_of: dict, other: Run) -> None:
 def take_over(study: Study, name: str) -> None:
     """Gives an experiment's run what a shorter one has, where there is one, and says so."""
     run = study.run(name)
-    parent = study.run(run.config.parent) if run.config.parent else None
+    parent = study.parent(run.config)
     if other := go_on(run, origin(run.config, study.dataset, parent)):
         print(f"{name} goes on from {paths.shown(other.folder)}, {other.iterations:,} iterations.")
 
@@ -153,5 +155,8 @@ def main(arguments: list[str] | None = None) -> None:
 if __name__ == "__main__":
     try:
         main()
+    except Stopped as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.status)
     except InputError as error:
-        raise SystemExit(f"Error: {error}") from None
+        sys.exit(f"Error: {error}")

@@ -29,7 +29,13 @@ def optimizer_for(config: Config, network: torch.nn.Module) -> torch.optim.Optim
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
-    """Fills an optimiser from a checkpoint, which may have been written on another device."""
+    """Fills an optimiser from a checkpoint, which may have been written on another device. Raises
+    ValueError if a tensor is not of the shape of its parameter: torch would write beyond it."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for number, kept in state["state"].items():
+        shapes = {tuple(value.shape) for name, value in kept.items() if name != "step"}
+        if shapes - {tuple(parameters[number].shape)}:
+            raise ValueError(f"the optimiser's tensors {number} have the shapes {shapes}")
     for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
         saved |= {key: group[key] for key in ("lr", "capturable", "fused") if key in group}
     optimizer.load_state_dict(state)

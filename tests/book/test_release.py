@@ -18,9 +18,10 @@ from lib import paths
 from lib.book import build, published, release
 from lib.data.cache import compact, load
 from lib.errors import InputError
+from lib.evaluation.comparison import Comparison
 from lib.pose.words import Words, file_of
 from lib.study import Study
-from lib.training import distributed, series
+from lib.training import series
 from lib.training.loop import train
 from lib.training.minibatches import Batches
 from lib.training.runs import Run, commit
@@ -47,7 +48,9 @@ def test_an_export_has_half_the_weights_and_gives_nearly_the_same_poses(finished
     assert folder == tmp_path / finished.folder.name
     names = sorted(path.name for path in folder.iterdir())
     weights = ["discriminator.safetensors", "generator.safetensors", "snapshot-1.safetensors"]
-    assert names == sorted([*weights, "config.json", "metrics.jsonl", "summary.json"])
+    assert names == sorted(
+        [*weights, "config.json", "hashes.json", "metrics.jsonl", "summary.json"]
+    )
     exported = Run.open(str(folder))
     assert exported.config == finished.config and exported.experiment == "wgan_gp"
     own = load_file(folder / "generator.safetensors")
@@ -173,7 +176,7 @@ def test_a_published_run_is_found_measured_and_described(cache, monkeypatch):
         card = (folder / "README.md").read_text()
         assert f"| accuracy | {stored['accuracy']:.5g} |" in card
         assert f"| n_fake | {stored['n_fake']} |" in card
-        assert f"COCO 2017 ({len(cache.train.poses)} training" in card
+        assert f"own data ({len(cache.train.poses)} training" in card
         assert "of the thesis.\n" in card and "not the thesis's" not in card
         assert file_of(cache.source).exists() == (name == "conditional_reduced")
     known = Words.read(cache.source)  # shipped with the model that knows them
@@ -191,6 +194,29 @@ def test_a_published_run_is_found_measured_and_described(cache, monkeypatch):
     assert study.finished("reduced").published and study.finished("reduced").discriminator()
     fresh = study.train("conditional_reduced", fresh=True, device="cpu")
     assert fresh.folder.parent == paths.RUNS and fresh.finished
+
+
+@pytest.mark.parametrize("name", ["generator.safetensors", "summary.json", "metrics.jsonl"])
+@pytest.mark.parametrize("damage", [lambda p: p.unlink(), lambda p: p.write_bytes(b"{}")])
+def test_a_damaged_published_run_is_neither_trained_again_nor_passed_over(cache, name, damage):
+    series.train_series(["gan"], cache, "published", device="cpu")
+    study = Study("published", cache)
+    folder = published.publish(study.run("gan"), cache)
+    study.run("gan").delete()
+    damage(folder / name)
+    wanted = rf"{name} is damaged: restore it, as with `git checkout -- .*{folder.name}`"
+    for ask in (study.run, study.train, study.finished):
+        with pytest.raises(InputError, match=wanted):
+            ask("gan")
+    with pytest.raises(InputError, match=wanted):
+        Comparison(study)
+
+
+def test_what_is_shipped_is_what_was_published():
+    folders = {file.parent for file in paths.PUBLISHED.glob("*/config.json")}
+    assert folders and all((folder / "hashes.json").exists() for folder in folders)
+    for folder in folders:
+        Run.read(folder).check()
 
 
 def test_cards_do_not_call_other_networks_the_thesis_own(finished, tmp_path):
@@ -415,15 +441,6 @@ def test_a_series_stops_in_time_and_goes_on(cache, monkeypatch, tmp_path):
     again = series.train_series(NAMES, cache, "published", device="cpu", published=tmp_path / "out")
     assert set(again.values()) == {"finished"} and len(list((tmp_path / "out").iterdir())) == 3
     assert Study("published", cache).run("reduced").summary["iterations"] == 16
-
-
-def test_all_processes_decide_the_same(monkeypatch):
-    assert distributed.any_says(True) and not distributed.any_says(False)
-    monkeypatch.setattr(distributed, "world", lambda: 3)
-    monkeypatch.setattr(distributed, "total", lambda part: part + 1)  # another one says so
-    assert distributed.any_says(False)
-    monkeypatch.setattr(distributed, "total", lambda part: part)
-    assert not distributed.any_says(False)
 
 
 # --- the compact cache -----------------------------------------------------------------------

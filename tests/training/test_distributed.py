@@ -200,3 +200,12 @@ def test_torchrun_trains_one_run(cache, home):
         rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         assert [row["iteration"] for row in rows if "loss_d" in row] == [1, 2, 3, 4]
     assert "4/4" not in done.stderr  # nothing was trained the second time
+
+
+def test_all_processes_decide_the_same(monkeypatch):
+    assert distributed.any_say(True, False) == [True, False]
+    monkeypatch.setattr(distributed, "world", lambda: 3)
+    other = torch.tensor([1.0, 0.0])  # what another one says
+    monkeypatch.setattr(distributed, "total", lambda part: part + other)
+    assert distributed.any_say(False, False) == [True, False]
+    assert distributed.any_say(True, True) == [True, True]

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -22,6 +23,7 @@ from lib.training import loop
 from lib.training import trainer as trainers
 from lib.training.loop import train
 from lib.training.minibatches import Batches
+from lib.training.runs import Run
 from lib.training.trainer import Trainer, optimizer_for
 
 
@@ -527,7 +529,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, algorithm, stop)
     assert names == ["snapshot-1.66667.safetensors", "snapshot-1.safetensors"]
     for name in names:
         assert same(load_file(whole.folder / name), load_file(parts.folder / name))
-    assert len(list(parts.folder.glob("checkpoint-*"))) == 1
+    assert len(list(parts.folder.glob("checkpoint-*"))) == 2
 
 
 def test_stopping_where_it_stopped_already_does_not_run_to_the_end(tmp_path):
@@ -537,14 +539,17 @@ def test_stopping_where_it_stopped_already_does_not_run_to_the_end(tmp_path):
     assert not run.finished
 
 
-@pytest.mark.parametrize("interval", [-1, 60])  # checkpoint after each epoch; within a minute: none
-def test_an_exception_within_an_epoch_loses_nothing_but_time(tmp_path, monkeypatch, interval):
+# A checkpoint after each iteration, or, within a minute, none.
+@pytest.mark.parametrize(("interval", "kept", "written"), [("0", 7, 7), ("60", 2, 6)])
+def test_an_exception_within_an_epoch_loses_nothing_but_time(
+    tmp_path, monkeypatch, interval, kept, written
+):
     config = tiny.config("conditional_wgan_lp", epochs=4)
     whole, parts = (tiny.run(tmp_path / name, config) for name in ("whole", "parts"))
     train(whole, DATA, device="cpu")
     train(parts, DATA, device="cpu", stop_after=2)  # a checkpoint within the first epoch
 
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", interval)
+    monkeypatch.setenv("THESIS_CHECKPOINT_SECONDS", interval)
     step, calls = Trainer.discriminator_step, []
 
     def failing(self, batch, batches):
@@ -557,10 +562,8 @@ def test_an_exception_within_an_epoch_loses_nothing_but_time(tmp_path, monkeypat
         patch.setattr(Trainer, "discriminator_step", failing)
         with pytest.raises(KeyboardInterrupt):
             train(parts, DATA, device="cpu")
-    assert parts.checkpoint.name == (
-        "checkpoint-00000006" if interval < 0 else "checkpoint-00000002"
-    )
-    assert max(row["iteration"] for row in parts.metrics) == 6  # of which some are forgotten
+    assert parts.checkpoint.name == f"checkpoint-{kept:08d}"
+    assert max(row["iteration"] for row in parts.metrics) == written  # some are forgotten
     train(parts, DATA, device="cpu")
     assert parts.metrics == whole.metrics
     assert all(same(a, b) for a, b in zip(end_of(whole), end_of(parts), strict=True))
@@ -608,7 +611,8 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path, monkeypatch, value
     monkeypatch.setattr(
         Trainer, "discriminator_step", diverging(2, lambda self, loss: loss + value)
     )
-    with pytest.raises(InputError, match="diverged.*iteration 5 .*learning_rate"):
+    wanted = "diverged: a loss of iteration 5, epoch 1.67, .*learning_rate.* that of iteration 3"
+    with pytest.raises(InputError, match=wanted):
         train(run, DATA, device="cpu")
     assert run.checkpoint.name == "checkpoint-00000003" and not run.finished
     assert all(same(a, b) for a, b in zip(end_of(run), kept, strict=True))
@@ -626,7 +630,40 @@ def test_weights_that_are_no_numbers_are_not_kept(tmp_path, monkeypatch):
 
     run = tiny.run(tmp_path / "run", tiny.config(k=9))
     monkeypatch.setattr(Trainer, "discriminator_step", diverging(6, ruin))
-    with pytest.raises(InputError, match="diverged"):
+    with pytest.raises(InputError, match="diverged: .* There is no checkpoint"):
+        train(run, DATA, device="cpu")
+    assert run.checkpoint is None and not run.finished
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_losses_are_looked_at_within_an_epoch(tmp_path, monkeypatch, algorithm):
+    """Of a long epoch the run would otherwise learn at its end, or never."""
+    monkeypatch.setattr(loop, "LOGGED", 4)
+    config = tiny.config(algorithm, epoch_size=400, batch_size=4, epochs=1, caption_pool="pairs")
+    run = tiny.run(tmp_path / "run", config)
+
+    def ruin(self, loss):
+        with torch.no_grad():
+            for parameter in (*self.D.parameters(), *self.G.parameters()):
+                parameter.fill_(float("nan"))
+        return loss
+
+    monkeypatch.setattr(Trainer, "discriminator_step", diverging(6, ruin))
+    with pytest.raises(InputError, match="a loss of iteration [67], .* There is no checkpoint"):
+        train(run, DATA, device="cpu")
+    assert [row["iteration"] for row in run.metrics] == [1, 2, 3, 4]
+
+
+def test_weights_that_no_loss_tells_of_are_not_kept(tmp_path, monkeypatch):
+    """A running mean of batch norm takes no part in training."""
+
+    def ruin(self, loss):
+        next(m for m in self.G.modules() if isinstance(m, NORMS)).running_mean.fill_(math.inf)
+        return loss
+
+    run = tiny.run(tmp_path / "run", tiny.config(k=9))
+    monkeypatch.setattr(Trainer, "discriminator_step", diverging(6, ruin))
+    with pytest.raises(InputError, match="diverged: a weight after iteration 6 is not finite"):
         train(run, DATA, device="cpu")
     assert run.checkpoint is None and not run.finished
 
@@ -646,13 +683,44 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     assert run.checkpoint.name == "checkpoint-00000002"
 
 
-@pytest.mark.parametrize("damage", [lambda p: p.unlink(), lambda p: p.write_bytes(b"PK")])
-def test_a_damaged_training_state_is_named(tmp_path, damage):
+def _thin(state: dict) -> None:
+    """Without this being noticed, torch ends the process."""
+    state["optimizer_d"]["state"][0]["exp_avg"] = torch.zeros(1)
+
+
+@pytest.mark.parametrize(
+    "change", [_thin, lambda s: s.pop("seconds"), lambda s: s["optimizer_g"].clear()]
+)
+def test_a_training_state_that_does_not_fit_is_named(tmp_path, change):
     run = tiny.run(tmp_path / "run", tiny.config())
     train(run, DATA, device="cpu", stop_after=2)
-    damage(run.checkpoint / "state.pt")
+    path, state = run.checkpoint / "state.pt", run.state()
+    change(state)
+    torch.save(state, path)
+    (path.parent / "hashes.json").unlink()
     with pytest.raises(InputError, match=r"state\.pt.*delete its run folder"):
         train(run, DATA, device="cpu")
+
+
+@pytest.mark.parametrize("given", ["x", "-1", "nan"])
+def test_seconds_between_checkpoints_are_a_number(tmp_path, monkeypatch, given):
+    monkeypatch.setenv("THESIS_CHECKPOINT_SECONDS", given)
+    with pytest.raises(InputError, match=f"THESIS_CHECKPOINT_SECONDS={given} must be"):
+        train(tiny.run(tmp_path / "run", tiny.config()), DATA, device="cpu")
+
+
+def test_checkpoints_go_by_time_within_an_epoch_too(tmp_path, monkeypatch):
+    clock = iter(range(0, 10_000, 7))  # seconds, at every look
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    monkeypatch.setenv("THESIS_CHECKPOINT_SECONDS", "60")
+    monkeypatch.setattr(loop, "Progress", lambda *_: SimpleNamespace(update=id, close=list))
+    saved, save = [], Run.save_checkpoint
+    monkeypatch.setattr(
+        Run, "save_checkpoint", lambda run, done, *a: saved.append(done) or save(run, done, *a)
+    )
+    config = tiny.config(epoch_size=80, epochs=1)
+    train(tiny.run(tmp_path / "run", config), DATA, device="cpu")
+    assert saved == [9, 18, 20]
 
 
 def test_captions_are_asked_for_before_anything_is_written(tmp_path):
