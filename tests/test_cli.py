@@ -50,6 +50,7 @@ def cache(module_home, tiny_coco):
         (("train",), ["algorithm", "--set", "key=value", "conditional_wgan_lp", "learning_rate"]),
         (("evaluate",), ["run", "--data", "--poses", "1-NN"]),
         (("pose",), ["caption", "--out", "--format", "-n", "--captions", "--again", "--run"]),
+        (("export",), ["run", "--onnx", "--out", "(N, 128)", "RUN.onnx"]),
         (
             ("series",),
             ["cache", "--profile", "--only", "--minutes", "--device", "--published", "--longer"],
@@ -242,6 +243,8 @@ def test_from_a_shell(tmp_path):
         (["pose", "a man", "--out", "-", "--format", "gif"], "'gif' is not known"),
         (["pose", "a man", "--run", "gan-0"], "no finished run 'gan-0'"),
         (["pose", "--again", "none.json"], "none.json cannot be read"),
+        (["export", "gan-0", "--onnx"], "no finished run 'gan-0'"),
+        (["export", "gan-0"], "--onnx"),
     ],
 )
 def test_words_that_cannot_be_meant_are_refused(call, home, words, said):

@@ -67,12 +67,8 @@ class Model:
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """The run, a hash of G's weights, and the version of this package."""
-        folder = self.weights.parent
-        name = folder.parent.name if folder.name.startswith("checkpoint-") else folder.name
-        digest = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
-        version = metadata.version("pose-from-captions")
-        return {"model": name, "weights": digest, "version": version}
+        """As :func:`identity_of`."""
+        return identity_of(self.weights)
 
     def pose(self, caption: str, number: int = 1, seed: int = 0) -> Poses:
         """Poses for a caption. Raises InputError if no word of it is known."""
@@ -91,6 +87,16 @@ class Model:
         elif words & ANIMALS and not words & PEOPLE:
             found.append("The model draws people only: this is the pose of a person.")
         return found
+
+
+def identity_of(weights: Path) -> dict[str, str]:
+    """The run whose folder a file of G's weights is in, a hash of them, and the version of this
+    package."""
+    folder = weights.parent
+    name = folder.parent.name if folder.name.startswith("checkpoint-") else folder.name
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    version = metadata.version("pose-from-captions")
+    return {"model": name, "weights": digest, "version": version}
 
 
 def _of_run(name: str) -> tuple[Path, float, Words | Encoder, Callable]:
@@ -113,6 +119,5 @@ def _of_run(name: str) -> tuple[Path, float, Words | Encoder, Callable]:
 
     tables = (Words.read(file.stem) for file in sorted(file_of("").parent.glob("*.safetensors")))
     words = next((table for table in tables if table.data == trained_on), None)
-    weights = (run.checkpoint or run.folder) / "generator.safetensors"
     own = words or Encoder(load(run.summary["data"]).encoder())
-    return weights, run.config.caption_scale, own, answer
+    return run.weights, run.config.caption_scale, own, answer
