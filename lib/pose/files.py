@@ -131,10 +131,7 @@ def remake(model: Model, path: Path) -> Poses:
             f"{model.identity['model']}: give that run with --run."
         )
     made = model.pose(told["caption"], told["number"], told["seed"])
-    if which := told["pose"]:  # a file of one of them
-        own = made.made_by | {"pose": which}
-        return Poses(made.keypoints[which - 1 : which], own, made.notes)
-    return made
+    return made.one(told["pose"]) if told["pose"] else made
 
 
 def made_by(path: Path) -> dict[str, Any]:

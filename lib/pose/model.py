@@ -40,6 +40,11 @@ class Poses:
     made_by: dict[str, str | int]  # what makes them again: caption, seed, number, model, ...
     notes: tuple[str, ...] = ()  # what the reader should know of them, in sentences
 
+    def one(self, number: int) -> "Poses":
+        """One of several, the first of which is number 1."""
+        told = self.made_by | {"pose": number}
+        return Poses(self.keypoints[number - 1 : number], told, self.notes)
+
 
 def shipped() -> Path:
     """The folder of the published keypoint model of COCO. Raises InputError if there is none."""
