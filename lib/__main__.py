@@ -178,6 +178,27 @@ def pose(
         print(file)
 
 
+@app.command()
+def export(
+    run: str = Argument(help="A run's folder, or its name in data/runs or data/published."),
+    onnx: bool = Option(False, "--onnx", help="As ONNX, the only format there is."),
+    out: Path | None = Option(None, help="The file to write; default: RUN.onnx, in this folder."),
+) -> None:
+    """Write a generator as a file that runs without torch and without this package.
+
+    It takes noise z (N, 128) and, if conditional, encodings h (N, 300); it gives poses (N, 17, 3)
+    in heatmap pixels and, where the networks make them, heatmaps (N, 17, 64, 64). The book's page
+    to try the model tells how captions are encoded.
+    """
+    from lib.pose.export import export as write
+    from lib.training.runs import Run
+
+    if not onnx:
+        raise InputError("Name the format: --onnx.")
+    chosen = Run.open(run)
+    print(write(chosen, out or Path(f"{chosen.folder.resolve().name}.onnx")))
+
+
 questionnaire = typer.Typer(
     help="Ask people which pose fits a caption better, and count their answers (thesis 4.4.3).",
     no_args_is_help=True,

@@ -39,6 +39,10 @@ GRAPH |= {
         reads=(*MODELS, "conditional_gan"),
         files=("published/*/evaluation.json", "published/options.csv"),
     ),
+    "23_try_it": Notebook(
+        files=("published/conditional_reduced-*/generator.safetensors", "published/words/*"),
+        captions=False,
+    ),
 }
 
 NOTEBOOKS = {notebook.trains: stem for stem, notebook in GRAPH.items() if notebook.trains}

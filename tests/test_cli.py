@@ -53,10 +53,9 @@ def cache(module_home, tiny_coco):
         (("prepare",), ["--coco-zip", "--cache", "--encoder", "left_out"]),
         (("train",), ["algorithm", "--set", "key=value", "conditional_wgan_lp", "learning_rate"]),
         (("evaluate",), ["run", "--data", "--poses", "1-NN"]),
-        (
-            ("pose",),
-            ["--out", "--format", "-n", "--captions", "--again", "--run", "--keep", "--lock"],
-        ),
+        (("pose",), ["caption", "--out", "--format", "-n", "--captions", "--again", "--run"]),
+        (("pose",), ["--keep", "--lock", "--without"]),
+        (("export",), ["run", "--onnx", "--out", "(N, 128)", "RUN.onnx"]),
         (
             ("series",),
             ["cache", "--profile", "--only", "--minutes", "--device", "--published", "--longer"],
@@ -253,6 +252,8 @@ def test_from_a_shell(tmp_path):
         (["pose", "a man", "--lock", "nose"], "--lock with --keep"),
         (["pose", "a man", "--without", "hat"], "keypoint 'hat' is not known"),
         (["pose", "a man", "--keep", "none.json"], "none.json cannot be read"),
+        (["export", "gan-0", "--onnx"], "no finished run 'gan-0'"),
+        (["export", "gan-0"], "--onnx"),
     ],
 )
 def test_words_that_cannot_be_meant_are_refused(call, home, words, said):

@@ -53,6 +53,12 @@ class Beyond(Recipe):
         """Where G places keypoints they lie between the points of a heatmap, too."""
         return G.poses(z, h) if self.places else super().poses(G, z, h)
 
+    def made(
+        self, G: Generator, z: torch.Tensor, h: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """No heatmaps where G places keypoints: they would be drawn from them."""
+        return {"poses": G.poses(z, h)} if self.places else super().made(G, z, h)
+
     def pool(self, split: Split) -> torch.Tensor:
         return split.pair_rows if self.config.caption_pool == "pairs" else super().pool(split)
 

@@ -1,8 +1,8 @@
-"""papermill's engine, for notebooks whose parameters are checked.
+"""papermill's engine, for notebooks whose parameters are checked, and whose widgets stand still.
 
-papermill itself only warns of a parameter that a notebook does not declare. It loads this module
-by the entry point that pyproject.toml names, whoever calls it, and has it as its default engine
-from then on.
+papermill itself only warns of a parameter that a notebook does not declare, and keeps widgets that
+no kernel answers any more. It loads this module by the entry point that pyproject.toml names,
+whoever calls it, and has it as its default engine from then on.
 """
 
 from typing import Any
@@ -18,6 +18,8 @@ from lib.errors import InputError, unknown  # noqa: E402
 
 INJECTED = {"PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH"}  # by papermill's own --inject-paths
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
 
 class Refused(InputError, ClickException):
     """A parameter that a notebook cannot take; on papermill's command line a sentence, without a
@@ -25,13 +27,14 @@ class Refused(InputError, ClickException):
 
 
 class Engine(NBClientEngine):  # noqa: F811
-    """papermill's own, but for a check before anything is written."""
+    """papermill's own, but for a check before anything is written, and for what is kept."""
 
     @classmethod
     def execute_notebook(cls, nb, *arguments, **options):
         """Executes a notebook. Raises an InputError if a parameter that papermill was given, by
         the notebook's metadata, is not declared in the cell tagged "parameters", or is of another
-        type there. A notebook without such a cell is left to papermill."""
+        type there. A notebook without such a cell is left to papermill. Of an output that is a
+        widget, the picture that comes with it remains."""
         known = declared(nb)
         given = {} if known is None else nb.metadata.get("papermill", {}).get("parameters", {})
         for name, value in given.items():
@@ -46,7 +49,11 @@ class Engine(NBClientEngine):  # noqa: F811
                     f"The parameter {name} = {value!r} must be of type {type(default).__name__}, "
                     f"as {default!r} is."
                 )
-        return super().execute_notebook(nb, *arguments, **options)
+        done = super().execute_notebook(nb, *arguments, **options)
+        done.metadata.pop("widgets", None)  # their states
+        for output in (output for cell in done.cells for output in cell.get("outputs", [])):
+            output.get("data", {}).pop(WIDGET, None)
+        return done
 
 
 for name in (None, "thesis"):  # None: its default, on its command line too

@@ -8,7 +8,7 @@ import torch
 
 from lib.config import Config
 from lib.data.cache import Split
-from lib.data.heatmaps import decode, render
+from lib.data.heatmaps import decode, from_network, render
 from lib.errors import InputError
 from lib.losses import ALGORITHMS
 from lib.models import weights
@@ -45,6 +45,14 @@ class Recipe:
     def poses(self, G: Generator, z: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
         """Poses of G (B, 17, 3), as exactly as it places them."""
         return torch.cat([decode(part) for part in synthesise_parts(G, z, h)])
+
+    def made(
+        self, G: Generator, z: torch.Tensor, h: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """All that G makes of a batch, by name: poses (B, 17, 3), and the heatmaps
+        (B, 17, 64, 64), in [0, 1], that they are decoded from."""
+        heatmaps = from_network(G(z, h))
+        return {"poses": decode(heatmaps), "heatmaps": heatmaps}
 
     def pool(self, split: Split) -> torch.Tensor:
         """Rows of the captions from which h^ and h~ are drawn: all (4.3).

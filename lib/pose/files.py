@@ -4,7 +4,6 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +159,7 @@ def remake(model: Model, path: Path) -> Poses:
         )
     settings = {name: told[name] for name in ("number", "seed", "kept", "without")}
     made = model.pose(told["caption"], **settings)
-    if which := told["pose"]:  # a file of one of them
-        own, chosen = made.made_by | {"pose": which}, made.keypoints[which - 1 : which]
-        return replace(made, keypoints=chosen, made_by=own)
-    return made
+    return made.one(told["pose"]) if told["pose"] else made
 
 
 def made_by(path: Path) -> dict[str, Any]:

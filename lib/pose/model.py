@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -109,6 +109,11 @@ class Poses:
         """(n, 17, 3) in pixels of the canvas; an invisible keypoint is (0, 0, 0)."""
         return self.canvas.points(self.keypoints)
 
+    def one(self, number: int) -> "Poses":
+        """One of several, the first of which is number 1."""
+        chosen, told = self.keypoints[number - 1 : number], self.made_by | {"pose": number}
+        return replace(self, keypoints=chosen, made_by=told)
+
 
 def shipped() -> Path:
     """The folder of the published keypoint model of COCO. Raises InputError if there is none."""
@@ -137,12 +142,8 @@ class Model:
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """The run, a hash of G's weights, and the version of this package."""
-        folder = self.weights.parent
-        name = folder.parent.name if folder.name.startswith("checkpoint-") else folder.name
-        digest = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
-        version = metadata.version("pose-from-captions")
-        return {"model": name, "weights": digest, "version": version}
+        """As :func:`identity_of`."""
+        return identity_of(self.weights)
 
     def pose(
         self,
@@ -188,6 +189,16 @@ class Model:
         return found
 
 
+def identity_of(weights: Path) -> dict[str, str]:
+    """The run whose folder a file of G's weights is in, a hash of them, and the version of this
+    package."""
+    folder = weights.parent
+    name = folder.parent.name if folder.name.startswith("checkpoint-") else folder.name
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    version = metadata.version("pose-from-captions")
+    return {"model": name, "weights": digest, "version": version}
+
+
 def _of_run(name: str) -> tuple[Path, float, Words | Encoder, Callable]:
     """Weights, scale of encodings, words and generator of a run, whichever networks it has."""
     import torch
@@ -208,6 +219,5 @@ def _of_run(name: str) -> tuple[Path, float, Words | Encoder, Callable]:
 
     tables = (Words.read(file.stem) for file in sorted(file_of("").parent.glob("*.safetensors")))
     words = next((table for table in tables if table.data == trained_on), None)
-    weights = (run.checkpoint or run.folder) / "generator.safetensors"
     own = words or Encoder(load(run.summary["data"]).encoder())
-    return weights, run.config.caption_scale, own, answer
+    return run.weights, run.config.caption_scale, own, answer

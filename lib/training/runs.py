@@ -168,11 +168,16 @@ class Run:
             )
         return place
 
+    @property
+    def weights(self) -> Path:
+        """The file of G at the end of the run."""
+        return (self.checkpoint or self.folder) / "generator.safetensors"
+
     def generator(self, epoch: float | None = None) -> torch.nn.Module:
         """G in evaluation mode, at the end of the run or at a named epoch."""
         if epoch is not None:
             return self._network(0, self.folder / snapshot_name(epoch))
-        return self._network(0, (self.checkpoint or self.folder) / "generator.safetensors")
+        return self._network(0, self.weights)
 
     def discriminator(self) -> torch.nn.Module:
         """D in evaluation mode, at the end of the run."""

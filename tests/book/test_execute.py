@@ -65,6 +65,17 @@ def test_notebooks_are_really_executed_and_failures_leave_the_last_good_one(proj
     assert target.read_bytes() == good
 
 
+def test_of_a_widget_its_picture_remains(project):
+    """No kernel answers it in the book, and its state would be in every page's way."""
+    kernel_environment()
+    code = "from lib.pose.widget import Trial\nTrial('a man runs', number=1)"
+    target = execute(tiny.notebook(source("03_wgan"), PARAMETERS, code), {})
+    content = json.loads(target.read_text())
+    (output,) = content["cells"][1]["outputs"]
+    assert output["data"].keys() == {"text/plain", "image/png"}
+    assert "widgets" not in content["metadata"]
+
+
 def test_a_kernel_that_dies_is_named(project):
     kernel_environment()
     notebook = tiny.notebook(source("03_wgan"), PARAMETERS, "import os\nos._exit(1)")
@@ -174,14 +185,14 @@ def test_notebooks_without_a_parameters_cell_are_left_to_papermill(project, monk
 
     from lib.book.engine import Engine
 
-    monkeypatch.setattr(NBClientEngine, "execute_notebook", classmethod(lambda cls, nb: "executed"))
+    monkeypatch.setattr(NBClientEngine, "execute_notebook", classmethod(lambda cls, nb: nb))
     notebook = tiny.notebook(source("03_wgan"), DECLARED, "1")
     content = nbformat.read(notebook, 4)
     content.metadata["papermill"] = {"parameters": {"epoch": 3}}
     with pytest.raises(InputError):
         Engine.execute_notebook(content)
     content.cells[0].metadata["tags"] = []
-    assert Engine.execute_notebook(content) == "executed"
+    assert Engine.execute_notebook(content) is content
 
 
 WRONG = DECLARED.replace("epochs = None", 'epochs = "three"')

@@ -1,7 +1,7 @@
 """Notebooks where they are opened: a real JupyterLab runs them whole, in a real browser.
 
-Data and runs are those that `make test` makes in .smoke. Two notebooks stand for all; with
-THESIS_LAB=all in the environment, every one is run. THESIS_LAB_SCREENSHOTS names a folder for
+Data and runs are those that `make test` makes in .smoke. Two notebooks stand for all that train;
+with THESIS_LAB=all in the environment, every one is run. THESIS_LAB_SCREENSHOTS names a folder for
 pictures of what was seen.
 """
 
@@ -21,12 +21,14 @@ import pytest
 
 from lib import paths
 from lib.notebooks import GRAPH
+from lib.pose.widget import Trial
 
 CHOSEN = (
     tuple(GRAPH) if os.environ.get("THESIS_LAB") == "all" else ("02_gan", "08_conditional_reduced")
 )
 MADE = ("cache", "encoders", "judges", "sample")  # folders of data/, complete by then
 EMPTY = {"figure-preferences"}  # figures that need answers of people
+SEVERAL = {"poses-to-try": 6}  # figures of several images, each with a box to keep it
 RAW = re.compile(r"\{(ref|doc|eq|cite|py:\w+|glue:\w+)\}|:(name|alt|class):|^ *(```|:::)\{", re.M)
 RED = '[data-mime-type$="stderr"], [data-mime-type$="error"]'  # what Lab paints red
 SETTINGS = {  # all cells are drawn, seen or not, and nothing is asked of other servers
@@ -75,11 +77,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_profile(name: str, target: Path, **parameters: str) -> None:
-    """Copies a notebook, with profile smoke and other parameters in its own cell."""
+    """Copies a notebook, with profile smoke, where it has one, and other parameters in its own
+    cell."""
     content = json.loads((paths.NOTEBOOKS / f"{name}.ipynb").read_text())
     (cell,) = [c for c in content["cells"] if "parameters" in c["metadata"].get("tags", [])]
     source = "".join(cell["source"])
-    for key, value in ({"profile": '"smoke"'} | parameters).items():
+    smoke = {"profile": '"smoke"'} if "Study(profile" in json.dumps(content) else {}
+    for key, value in (smoke | parameters).items():
         source, number = re.subn(rf"^{key} = \S+", f"{key} = {value}", source, flags=re.M)
         assert number == 1, (name, key)
     cell["source"] = source
@@ -172,11 +176,12 @@ def test_a_notebook_runs_whole_and_shows_every_figure(run_all, name):
     shown = page.locator(".jp-Notebook .jp-Cell")
     assert shown.count() == len(cells(name))
     for index, figure in figures(name).items():
-        images = shown.nth(index).locator(".jp-OutputArea-output img")
-        assert images.count() == 1, figure
-        images.scroll_into_view_if_needed()
-        assert images.evaluate("image => image.complete && image.naturalWidth") > 0, figure
-        assert images.bounding_box()["width"] > 300, figure
+        images = shown.nth(index).locator(".jp-OutputArea-output img").all()
+        assert len(images) == SEVERAL.get(figure, 1), figure
+        for image in images:
+            image.scroll_into_view_if_needed()
+            assert image.evaluate("image => image.complete && image.naturalWidth") > 0, figure
+        assert sum(image.bounding_box()["width"] for image in images) > 300, figure
 
 
 def screenshot(page, file: Path) -> None:
@@ -198,3 +203,26 @@ def test_a_new_training_run_shows_how_far_it_is(run_all, folder):
     assert wrong(page) == []
     bars = [text for text in page.evaluate("[...shown]") if "100%" in text]
     assert any("gan" in bar for bar in bars), bars
+
+
+def test_a_sentence_that_is_typed_is_answered(run_all):
+    page = run_all("23_try_it")
+    poses = page.get_by_role("img", name="keypoints visible")
+    assert poses.count() == 6
+    page.get_by_label("What does the person do?").fill("two men run")
+    page.keyboard.press("Enter")
+    page.get_by_role("img", name="two men run").nth(5).wait_for()
+    page.get_by_label("Keep").nth(1).check()
+    page.get_by_role("button", name="Another").click()
+    page.get_by_text("5 new poses, 1 kept. The model draws one person").wait_for()
+    assert page.get_by_label("Seed").input_value() == "1"
+    if target := os.environ.get("THESIS_LAB_SCREENSHOTS"):
+        screenshot(page, Path(target) / "23_answered.png")
+    made = [Trial("two men run", seed=0).tiles[1], *Trial("two men run", seed=1).tiles[2:]]
+    wanted = [re.search('src="(.+?)"', tile.image.value)[1] for tile in made]
+    assert [pose.get_attribute("src") for pose in poses.all()[1:]] == wanted
+    page.get_by_label("What does the person do?").fill("xyzzy")
+    page.keyboard.press("Enter")
+    page.get_by_text("The model knows no word of 'xyzzy'.").wait_for()
+    assert [pose.get_attribute("src") for pose in poses.all()[1:]] == wanted
+    assert wrong(page) == []

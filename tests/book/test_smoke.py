@@ -82,10 +82,20 @@ def test_inner_links_lead_somewhere(book):
 def test_pages_with_results_say_that_they_are_a_demonstration_and_how_long_it_trained(book):
     for notebook in build.notebooks():
         text = book[f"notebooks/{notebook.stem}.html"].get_text(" ", strip=True)
-        assert "training and" in text, notebook.stem
+        on_data = "study.note(" in notebook.read_text()
+        assert ("training and" in text) == on_data, notebook.stem
         shows = "study.note(run)" in notebook.read_text()
         said = re.search(r"A demonstration \(profile\s+smoke\s*\).*[\d,]+ iterations of", text)
         assert bool(said) == shows, notebook.stem
+
+
+def test_what_can_be_tried_in_jupyterlab_is_a_picture_here(book):
+    page = book["notebooks/23_try_it.html"]
+    (figure,) = page.find_all("figure")
+    assert len(figure.find_all("img")) == 1 and "not selected" in figure.get_text()
+    output = figure.find_parent(class_="cell")
+    assert "VBox" not in output.get_text() and not output.find("script")
+    assert not page.find("script", type=re.compile("widget"))
 
 
 def test_no_number_is_left_without_its_value(book):
