@@ -2,6 +2,7 @@
 # make lab       the notebooks in JupyterLab    make lint   style of code and notebooks
 # make bench     the speed, next to the usual way of writing it (minutes; ONLY=quarter for a part)
 # make lock      requirements.txt again, from pyproject.toml
+# make links     asks every address that README, pages and bibliography name; by hand
 # make clean     forget what was executed and built
 #
 # Settings of `make thesis`:
@@ -36,7 +37,7 @@ export MALLOC_TOP_PAD_ := 268435456
 # Kernels are those of .venv, activated or not.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: thesis test lab bench lint lock clean
+.PHONY: thesis test lab bench lint links lock clean
 
 thesis: $(READY)
 	@$(BIN)/python -m lib thesis --profile $(PROFILE) $(if $(COCO_ZIP),--coco-zip "$(COCO_ZIP)") \
@@ -56,6 +57,11 @@ test: $(READY) lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Addresses that lead nowhere, of which publishers' may only refuse a robot (403).
+links: $(READY)
+	@$(BIN)/python -m sphinx -Q -b linkcheck -c book/links . book/_build/links; \
+		status=$$?; cat book/_build/links/output.txt; exit $$status
 
 bench: $(READY)
 	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)")

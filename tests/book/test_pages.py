@@ -172,7 +172,7 @@ def test_references_keep_the_numbers_of_the_thesis():
     """Numbers go by first citation, so that order must be that of the file."""
     keys = re.findall(r"^@\w+\{(\w+),", (BOOK / "references.bib").read_text(), flags=re.MULTILINE)
     cited = ",".join(re.findall(r"\{cite\}`([^`]+)`", prose())).split(",")
-    assert len(keys) == 22
+    assert keys.index("lin2014") == 21  # the last of the thesis
     assert list(dict.fromkeys(cited)) == keys
 
 
