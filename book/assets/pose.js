@@ -381,6 +381,8 @@
       });
       box.querySelector(".pose-examples").append(button);
     }
+    const asked = new URLSearchParams(location.search).get("caption");  // on the first page
+    if (asked) form.elements.caption.value = asked;
     box.classList.add("ready");
     draw();
     window.poses = () => cards.map(({ pose, madeBy }) => ({ pose, madeBy }));  // for tests, and the curious

@@ -22,8 +22,9 @@ def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     shutil.copytree(ASSETS, folder / "_static")
     page.write(folder / "_static")
-    (folder / "index.html").write_text(BARE + (ASSETS / "pose.html").read_text())
-    return (folder / "index.html").as_uri()
+    for name in ("pose", "invitation"):
+        (folder / f"{name}.html").write_text(BARE + (ASSETS / f"{name}.html").read_text())
+    return (folder / "pose.html").as_uri()
 
 
 @pytest.fixture
@@ -167,6 +168,19 @@ def test_poses_walk_to_the_next_ones(visit):
     last = shown(tab)[0]["pose"]
     seen = next(point for point in last if point[2])
     assert float(tab.evaluate(circle)) == pytest.approx(8 * seen[0])
+
+
+def test_the_first_page_hands_its_sentence_over(visit):
+    tab = ready(visit)
+    tab.goto(tab.url.replace("pose.html", "invitation.html"))
+    sentence = "a girl & a boy: 100% \u201cfun\u201d"
+    tab.get_by_label("What does the person do?").fill(sentence)
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector(".pose-try.ready")
+    assert tab.get_by_label("What does the person do?").input_value() == sentence
+    made = Model().pose(sentence, number=6)
+    assert shown(tab)[0]["madeBy"] == made.made_by | {"pose": 1}
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
 @pytest.mark.parametrize("width", [390, 1280])
