@@ -10,7 +10,7 @@ from lib.config import Config, config_for, identity, profile
 from lib.data.cache import Dataset, described, load, prepare
 from lib.data.download import fetch_annotations
 from lib.device import device_for, hardware
-from lib.errors import InputError
+from lib.errors import InputError, unknown
 from lib.losses import ALGORITHMS
 from lib.notebooks import NOTEBOOKS
 from lib.training import distributed
@@ -57,7 +57,11 @@ class Study:
         """The run that a warm start is from: of an experiment, or the one that is named."""
         if config.parent in NOTEBOOKS:
             return self.run(config.parent)
-        return Run.open(config.parent) if config.parent else None
+        try:
+            return Run.open(config.parent) if config.parent else None
+        except InputError:
+            known = [*NOTEBOOKS, *(file.parent.name for file in paths.RUNS.glob("*/summary.json"))]
+            raise InputError(unknown("experiment or run", config.parent, known)) from None
 
     def finished(self, name: str) -> Run:
         """The run of an experiment with the profile's own settings. If it is not finished, an

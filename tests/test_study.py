@@ -103,7 +103,7 @@ def test_a_warm_start_may_be_from_any_finished_run(smoke, monkeypatch):
     assert [run.folder for run in given] == [short.folder]
     assert made.folder.name != smoke.run("conditional_full").folder.name
     assert made.config.parent == short.folder.name
-    with pytest.raises(InputError, match="no finished run 'wgan_gp-0'; finished are wgan_gp-"):
+    with pytest.raises(InputError, match="experiment or run 'wgan_gp-0' is not known: did you"):
         smoke.train("conditional_full", parent="wgan_gp-0")
 
 

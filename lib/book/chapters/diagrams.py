@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 import numpy as np
 
 from lib.book.chapters.canvas import WIDTH, arrow, box, canvas, drawing, label, tile
+from lib.book.chapters.trial import EXAMPLES
 from lib.data.heatmaps import fit_to_heatmap
 from lib.data.sample import people
 from lib.figures.page import BLUE, ORANGE, RED, Page
 from lib.pose.model import Model
-from lib.pose.page import EXAMPLES
 
 IMAGES = 400  # of the sample data, to choose from
 SENTENCE, SEED = "a man swings a tennis racket", 8  # which gives a pose with every keypoint

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lib import paths
-from lib.pose import page
+from lib.book.chapters import trial as page
 from lib.pose.files import remake
 from lib.pose.formats import read
 from lib.pose.model import Model
