@@ -6,12 +6,15 @@ stays where it is.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from lib.errors import InputError
 
 SOURCE = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ.get("THESIS_HOME") or SOURCE).expanduser().resolve()
@@ -50,6 +53,19 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(new, path)
     finally:
         new.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(file: Path, busy: str) -> Iterator[None]:
+    """Keeps other processes out until this one leaves or is killed. Raises InputError, with the
+    sentence ``busy``, if one is in."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(busy) from None
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

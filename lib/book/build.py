@@ -6,6 +6,7 @@ executes only what has changed.
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -125,8 +126,24 @@ def make(
 
     ``jobs`` notebooks are executed side by side; 0: one a core, at most MOST_JOBS. If
     ``published``, nothing is trained: every run must be there, as those that the repository ships.
-    Raises InputError if something is wrong or missing; what was made before stays.
+    Raises InputError if something is wrong or missing, or another process is making it; what was
+    made before stays.
     """
+    busy = f"{paths.shown(paths.HOME)} is being made by another process: wait for it, or end it."
+    with paths.locked(paths.DATA / ".thesis.lock", busy):
+        page = _make(profile_name, coco_zip, encoder, fresh, jobs, published)
+        shutil.rmtree(paths.DATA / "executing", ignore_errors=True)  # of notebooks that failed once
+        return page
+
+
+def _make(
+    profile_name: str,
+    coco_zip: Path | None,
+    encoder: Path | None,
+    fresh: bool,
+    jobs: int,
+    published: bool,
+) -> Path:
     kernel_environment()
     # Notebooks run in their own folder, so that a relative path would lead elsewhere.
     coco_zip, encoder = (path and path.expanduser().resolve() for path in (coco_zip, encoder))
@@ -139,7 +156,9 @@ def make(
     os.environ["THESIS_PROGRESS"] = str(states)
     plan = [notebook.stem for notebook in notebooks()]
     seconds = profile(profile_name)["seconds"]
-    expected = {name: seconds.get(name, 20.0) for name in ["data", *plan, "book"]}
+    usual = {name: seconds.get(name, 20.0) for name in ["data", *plan, "book"]}
+    unknown = {} if seconds else dict.fromkeys(NOTEBOOKS.values(), math.nan)  # how long runs take
+    expected = usual | {name: unknown[name] for name in usual.keys() & unknown.keys()}
     files = {stem: states / f"{run}.json" for run, stem in NOTEBOOKS.items()}
     with Display(expected, files, jobs) as display:
         with display.watch("data"):
@@ -165,7 +184,7 @@ def make(
             with display.watch(name):
                 execute(notebook, parameters, mark)
 
-        _side_by_side(_before(chosen, study), do, expected, jobs)
+        _side_by_side(_before(chosen, study), do, usual, jobs)
         if without_captions:
             missing = ", ".join(study.dataset.meta["missing"]) or "none match"
             raise InputError(
@@ -190,18 +209,16 @@ def _all_finished(chosen: list[str], study: Study) -> None:
 
 
 def build_book() -> Path:
-    """Builds the pages, and returns the first one; does nothing where no source or executed
-    notebook is newer. The folder is empty at first: glued numbers would stay from the last time.
-    Raises InputError, which quotes them, if there are errors or warnings."""
+    """Builds the pages, and returns the first one; does nothing where they were made from the same
+    sources and executed notebooks. The folder is empty at first: glued numbers would stay from the
+    last time. Raises InputError, which quotes them, if there are errors or warnings."""
     if paths.HOME != paths.SOURCE:  # the pages lie with the notebooks that they are built with
         ignored = shutil.ignore_patterns("_build", "notebooks")
         shutil.copytree(paths.SOURCE / "book", paths.BOOK, ignore=ignored, dirs_exist_ok=True)
-    page = paths.BOOK / "_build" / "html" / "index.html"
-    if page.exists():
-        sources = [p for p in paths.BOOK.rglob("*") if "_build" not in p.parts and p.is_file()]
-        sources += (paths.SOURCE / "lib").rglob("*.py")
-        if max(p.stat().st_mtime for p in sources) < page.stat().st_mtime:
-            return page
+    page, mark = paths.BOOK / "_build" / "html" / "index.html", paths.BOOK / "_build" / "made_from"
+    made_from = _sources()
+    if page.exists() and mark.exists() and mark.read_text() == made_from:
+        return page
     building = paths.DATA / "building"
     shutil.rmtree(building, ignore_errors=True)
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(paths.BOOK)]
@@ -215,7 +232,18 @@ def build_book() -> Path:
         raise InputError(f"The book was not built, the one from before stays:\n{tail}")
     shutil.rmtree(paths.BOOK / "_build", ignore_errors=True)
     shutil.move(building / "_build", paths.BOOK / "_build")
+    mark.write_text(made_from)
     return page
+
+
+def _sources() -> str:
+    """Hash of all that the pages are made from: chapters, executed notebooks, settings, code."""
+    files = [path for path in paths.BOOK.rglob("*") if "_build" not in path.parts]
+    files += [*(paths.SOURCE / "lib").rglob("*.py"), *paths.SOURCE.glob("_*.yml")]
+    digest = hashlib.sha256()
+    for path in sorted(path for path in files if path.is_file()):
+        digest.update(str(path).encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def warn(study: Study) -> None:

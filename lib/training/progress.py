@@ -7,6 +7,7 @@ of the notebooks that are executed at the same time.
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -71,8 +72,8 @@ class Display:
     """One line with parts, epochs and time left; on a terminal it is rewritten, in a log it is
     printed every half minute.
 
-    Each part is ``expected`` to take some seconds, with ``jobs`` of them side by side; its training
-    run says in a file of ``files`` how far it is (:class:`Progress`).
+    Each part is ``expected`` to take some seconds, NaN where nobody knows, with ``jobs`` of them
+    side by side; its training run says in a file of ``files`` how far it is (:class:`Progress`).
     """
 
     def __init__(self, expected: dict[str, float], files: dict[str, Path], jobs: int = 1):
@@ -131,13 +132,17 @@ class Display:
             waiting += left
         # What follows is expected to take as much longer than planned as what is done did.
         whole = self.spent.keys() - self.failed
-        planned = sum(map(self.expected.get, whole))
-        factor = sum(map(self.spent.get, whole)) / planned if planned else 1.0
+        known = [name for name in whole if math.isfinite(self.expected[name])]
+        planned = sum(map(self.expected.get, known))
+        factor = sum(map(self.spent.get, known)) / planned if planned else 1.0
         rest = self.expected.keys() - self.begun.keys() - self.spent.keys()
         waiting += factor * sum(map(self.expected.get, rest))
         failed = f", {len(self.failed)} failed" if self.failed else ""
         done = f"[{len(whole)} of {len(self.expected)} done{failed}]"
-        return f"{done} {', '.join(here)}; {tqdm.format_interval(waiting / self.jobs)} left"
+        left = ""  # where a training run has not begun that nothing is known of
+        if math.isfinite(waiting):
+            left = f"; {tqdm.format_interval(waiting / self.jobs)} left"
+        return f"{done} {', '.join(here)}{left}"
 
     def _write(self, line: str, final: bool = False) -> None:
         if self.terminal and not final:  # a line that wraps could not be rewritten

@@ -15,7 +15,6 @@ A run that the repository ships (:mod:`lib.book.release`) has its weights next t
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import math
 import os
@@ -217,15 +216,9 @@ class Run:
     def locked(self) -> Iterator[None]:
         """Keeps other processes, which raise InputError, from training the run until this one
         leaves or is killed."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with (self.folder.parent / f".{self.folder.name}.lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise InputError(
-                    f"{paths.shown(self.folder)} is being trained by another process: wait for it, "
-                    "or end it."
-                ) from None
+        lock, shown = f".{self.folder.name}.lock", paths.shown(self.folder)
+        busy = f"{shown} is being trained by another process: wait for it, or end it."
+        with paths.locked(self.folder.with_name(lock), busy):
             yield
 
     def common_snapshot(self, other: "Run") -> float:

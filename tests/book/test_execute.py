@@ -92,6 +92,14 @@ def test_the_environment_of_the_kernels(monkeypatch):
     assert os.environ["MALLOC_MMAP_THRESHOLD_"] == str(2**32)
 
 
+def test_kernels_of_a_copy_import_the_copy(monkeypatch):
+    """Its environment may have been installed for the original."""
+    monkeypatch.setattr(os, "environ", {"PYTHONPATH": f"{os.pathsep}/elsewhere"})
+    for _ in range(2):
+        kernel_environment()
+        assert os.environ["PYTHONPATH"].split(os.pathsep) == [str(paths.SOURCE), "/elsewhere"]
+
+
 def test_kernels_have_the_same_home_wherever_they_run(monkeypatch):
     monkeypatch.setattr(os, "environ", {"THESIS_HOME": "out"})
     kernel_environment()

@@ -1,6 +1,7 @@
 """How far trainings are: what one tells, and the line that is made of several."""
 
 import json
+import math
 import time
 
 import pytest
@@ -53,6 +54,19 @@ def test_what_is_stopped_is_neither_done_nor_being_done(capsys):
         raise KeyboardInterrupt
     assert display.line(time.monotonic()) == "[0 of 1 done] ; 00:10 left"
     assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_nobody_knows_the_length_of_leaves_the_time_out(tmp_path):
+    expected = {"data": 10.0, "02_gan": math.nan, "03_wgan": math.nan}
+    display = Display(expected, {"02_gan": tmp_path / "gan.json", "03_wgan": tmp_path / "w.json"})
+    display.spent["data"] = 20.0
+    with display.watch("02_gan"):
+        assert display.line(time.monotonic()) == "[1 of 3 done] 02_gan"
+        (tmp_path / "gan.json").write_text(json.dumps(STATE | {"seconds_left": 5.0}))
+        assert display.line(time.monotonic()) == "[1 of 3 done] 02_gan epoch 1.5 of 2"
+        (tmp_path / "w.json").write_text(json.dumps(STATE | {"seconds_left": 15.0}))
+        display.begin("03_wgan")
+        assert " left" in display.line(time.monotonic())  # both say how far they are
 
 
 def test_what_follows_is_expected_to_be_as_slow_as_what_is_done():
