@@ -234,10 +234,11 @@ def pictures() -> None:
     """Draws the README's pictures, where the runs on COCO that they are of are published: samples
     without captions, and poses for sentences."""
     runs = {(source(run), run.experiment): run for run in shipped()}
+    look = {"dpi": 160, "bbox_inches": "tight"}  # as wide as a README
     if run := runs.get(("coco", "wgan_gp")):
-        figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png")
+        figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png", **look)
     if run := runs.get(("coco", "conditional_reduced")):
-        from_sentences(run).savefig(paths.PUBLISHED / "sentences.png")
+        from_sentences(run).savefig(paths.PUBLISHED / "sentences.png", **look)
 
 
 def readme(text: str) -> str:
