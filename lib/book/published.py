@@ -245,10 +245,11 @@ def pictures() -> None:
         picture = figures.pose_grid(samples(run), columns=8, source=run.described)
         picture.savefig(paths.PUBLISHED / "thesis.png", bbox_inches="tight")
     runs = {(source(run), run.experiment): run for run in shipped()}
+    look = {"dpi": 160, "bbox_inches": "tight"}  # as wide as a README
     if run := runs.get(("coco", "wgan_gp")):
-        figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png")
+        figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png", **look)
     if run := runs.get(("coco", "conditional_reduced")):
-        from_sentences(run).savefig(paths.PUBLISHED / "sentences.png")
+        from_sentences(run).savefig(paths.PUBLISHED / "sentences.png", **look)
 
 
 def readme(text: str) -> str:

@@ -10,6 +10,7 @@ from scipy import stats
 from lib.evaluation.alignment import POOL
 from lib.evaluation.measures import COPY, Measures
 from lib.evaluation.statistics import Estimate, effective_size
+from lib.figures.tables import minus
 
 THESIS = {  # 4.4.2; distances are to the nearest validation pose, as they were measured
     "accuracy": 0.667,
@@ -46,7 +47,7 @@ class Finding:
     holds: bool | None = None
 
     def __str__(self) -> str:
-        return self.sentence
+        return minus(self.sentence)
 
     _repr_markdown_ = __str__
 

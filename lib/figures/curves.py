@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from lib.evaluation.statistics import Estimate
 from lib.figures.page import BLUE, FONT, ORANGE, PALE, RED, STYLE, WIDTH, Page
+from lib.figures.tables import minus
 
 AVERAGES = 200  # points of the line that averages a long training curve
 
@@ -90,15 +91,15 @@ def _draw_losses(ax: Axes, metrics: Sequence[Mapping], key: str, cut: bool) -> N
     if gaps == len(y):
         ax.text(0.5, 0.5, "no finite values", transform=ax.transAxes, ha="center", va="center")
         ax.set_yticks([])
-    note = "\n".join(notes).replace("-", "\N{MINUS SIGN}")
-    ax.set_title(note, fontsize=FONT - 0.5, loc="right", color="0.35", pad=4)
+    note = minus("\n".join(notes))
+    ax.set_title(note, fontsize=FONT, loc="left", color="0.35", pad=4, wrap=True)
 
 
 @STYLE
 def loss_curves(metrics: Sequence[Mapping], cut: bool = True) -> Figure:
     """Losses of D and, below, of G over the epochs, from lines of metrics.jsonl (Figures 3, 5, 8,
     11, 12, 14, 17); ``cut`` leaves out what is far from the later half, and says so above."""
-    fig = Page(WIDTH, 5.4, layout="constrained")
+    fig = Page(WIDTH, 4.6, layout="constrained")
     axes = dict(zip(("discriminator", "generator"), fig.subplots(2, 1, sharex=True), strict=True))
     for name, ax in axes.items():
         _draw_losses(ax, metrics, f"loss_{name[0]}", cut)
@@ -116,7 +117,8 @@ def _histogram(ax: Axes, values: np.ndarray, bins: np.ndarray, colour, label: st
     ax.axvline(np.mean(values), color=colour, ls="--", lw=1.5)
     ax.grid(axis="x", visible=False)
     ax.set_ylabel("density")
-    ax.legend(frameon=False)
+    above = dict(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    ax.legend(frameon=False, **above)
 
 
 def _overlaid(
@@ -137,7 +139,7 @@ def _overlaid(
 @STYLE
 def distance_histograms(same: np.ndarray, different: np.ndarray) -> Figure:
     """Distances of encodings, (n,) of one image's captions and (m,) of two images' (Figure 10)."""
-    fig = Page(WIDTH, 3.6, layout="constrained")
+    fig = Page(WIDTH, 2.9, layout="constrained")
     labels, xlabel = ("same image", "two images"), "euclidean distance between caption encodings"
     _overlaid(fig.subplots(), (same, different), labels, xlabel)
     return fig
@@ -147,7 +149,7 @@ def distance_histograms(same: np.ndarray, different: np.ndarray) -> Figure:
 def nearest_histograms(result) -> Figure:
     """Distances to the nearest neighbour in both directions, of an
     :class:`lib.evaluation.measures.Evaluation` (Figure 21)."""
-    fig = Page(WIDTH, 6.4, layout="constrained")
+    fig = Page(WIDTH, 5.8, layout="constrained")
     to, back = fig.subplots(2, 1)
     samples = result.typicality_real, result.typicality_fake
     _overlaid(
@@ -165,7 +167,7 @@ def nearest_histograms(result) -> Figure:
 def by_size(accuracies: dict[str, dict[int, Estimate]]) -> Figure:
     """1-NN accuracies over the number of poses of each kind, a line with its 95 % band for each of
     what they are of; the dashed line is what no test can beat."""
-    fig = Page(WIDTH, 3.6, layout="constrained")
+    fig = Page(WIDTH, 2.9, layout="constrained")
     ax = fig.subplots()
     for (label, found), colour in zip(accuracies.items(), (BLUE, ORANGE, RED), strict=False):
         low, high = ([getattr(e, end) for e in found.values()] for end in ("low", "high"))
@@ -186,7 +188,7 @@ def by_size(accuracies: dict[str, dict[int, Estimate]]) -> Figure:
 def norms(h_norms: np.ndarray, scaled: np.ndarray, z_norms: np.ndarray) -> Figure:
     """Lengths (n,) of caption encodings h, of the same times 30, and (m,) of noises z (4.3)."""
     parts = dict(zip(("‖h‖", "‖30 h‖", "‖z‖"), (h_norms, scaled, z_norms), strict=True))
-    fig = Page(WIDTH, 4.0, layout="constrained")
+    fig = Page(WIDTH, 4.4, layout="constrained")
     axes = fig.subplots(len(parts), 1, sharex=True)
     for ax, (label, part), colour in zip(axes, parts.items(), (ORANGE, RED, BLUE), strict=True):
         _histogram(ax, part, np.histogram_bin_edges(part, 40), colour, label)
@@ -210,11 +212,11 @@ def preferences(
     ax.axvline(0.5, color="0.35", lw=1.2, ls="--", label="no preference (50%)")
     ax.hlines(places, low, high, color=BLUE, lw=1.5)
     ax.plot(values, places, "o", color=BLUE, markersize=5, label="a question, 95% interval")
-    short = [textwrap.shorten(caption, 44, placeholder=" …") for caption in captions]
+    short = [textwrap.shorten(caption, 32, placeholder=" …") for caption in captions]
     ax.set_yticks(places, [f"{caption}  {n}" for n, caption in enumerate(short, 1)])
     ax.set(xlim=(-0.02, 1.02), ylim=(len(captions) + 0.6, 0.4), title=title)
     ax.set_xlabel("share that preferred the synthesised pose")
     ax.xaxis.set_major_formatter(PercentFormatter(1))
     ax.grid(axis="y", visible=False)
-    fig.legend(loc="outside upper center", ncols=3, frameon=False)
+    fig.legend(loc="outside upper center", ncols=2, frameon=False)
     return fig

@@ -72,7 +72,7 @@ def loss_curves(figure: Page) -> Live:
         title = ax.get_ylabel()
         own = {"title": {"text": title}, "range": ax.get_ylim()}
         plot.update_layout({axis.replace("y", "yaxis"): own})
-        notes += [f"{title}: {note}" for note in ax.get_title(loc="right").splitlines()]
+        notes += [f"{title}: {note}" for note in ax.get_title(loc="left").splitlines()]
         for line in ax.lines:
             label, (x, y) = line.get_label(), line.get_xydata().T.astype("float32")
             dots = line.get_marker() == "o" and len(x) < 100

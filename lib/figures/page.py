@@ -11,9 +11,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-WIDTH = 8.0  # of a figure; the book shows it 700 to 1000 screen pixels wide
-DPI = 144  # 1152 pixels: sharp on most screens, and a grid is 0.5 to 1 MB
-FONT = 9.5  # points
+WIDTH = 5.2  # of a figure: on a phone, 350 pixels of a screen
+DPI = 220  # 1144 pixels: sharp on most screens, and a grid is 0.5 to 1 MB
+FONT = 10  # points, which are 9 pixels on a phone
+GROUND, LIGHT = "#1b2130", "0.95"  # behind and of the letters above poses
 
 BLUE, ORANGE, _, RED = sns.color_palette("colorblind", 4)
 PALE = sns.light_palette(BLUE, 10)[4]  # noise behind a line
@@ -24,6 +25,10 @@ STYLE = matplotlib.rc_context(  # around every function that draws; leaves no tr
     | dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.formatter.useoffset"), False)
     | {"font.family": "DejaVu Sans", "grid.color": "0.9", "text.parse_math": False}
 )
+# Poses lie on black, so what is around them is dark: white would glare in a book's dark theme.
+DARK = matplotlib.rc_context(
+    {"figure.facecolor": GROUND} | dict.fromkeys(("text.color", "axes.labelcolor"), LIGHT)
+)
 
 
 class Page(Figure):
@@ -31,7 +36,7 @@ class Page(Figure):
     itself for IPython and for glue, whether or not a plotting backend is active."""
 
     def __init__(self, width: float, height: float, **options):
-        super().__init__(figsize=(width, height), dpi=DPI, facecolor="white", **options)
+        super().__init__(figsize=(width, height), dpi=DPI, **options)
 
     def place(self, left: float, top: float, width: float, height: float) -> Axes:
         """Adds bare axes at a distance from the upper left corner."""

@@ -15,9 +15,9 @@ from matplotlib.patches import Rectangle
 
 from lib.data.heatmaps import decode
 from lib.data.skeleton import COLOURS, EDGES, NAMES, SIDES, SIZE, side
-from lib.figures.page import BLUE, DPI, FONT, RED, STYLE, WIDTH, Page
+from lib.figures.page import BLUE, DARK, DPI, FONT, RED, STYLE, WIDTH, Page
 
-GAP = 0.04  # between neighbouring poses
+GAP = 0.03  # between neighbouring poses
 LINE, LETTER = FONT * 1.3 / 72, FONT * 0.54 / 72  # height of a line, usual width of a letter
 Row = tuple[Sequence, Sequence[str], float]  # its poses, texts above them, free height above all
 
@@ -37,13 +37,14 @@ def draw_pose(ax: Axes, heatmaps: torch.Tensor) -> None:
     edges = [edge for edge in EDGES if pose[list(edge), 2].all()]
     lines = [pose[list(edge), :2] for edge in edges]
     colours = [SIDES[side(edge)] for edge in edges]
-    width = 1.0 + 0.3 * ax.get_window_extent().width / ax.figure.dpi
+    width = 0.7 + 0.3 * ax.get_window_extent().width / ax.figure.dpi
     look = dict(colors=colours, linewidths=width, capstyle="round")
     ax.add_collection(LineCollection(lines, **look), autolim=False)
 
 
 def _wrap(text: str, width: float) -> str:
-    return textwrap.fill(" ".join(text.split()), max(8, int(width / LETTER)))
+    letters = max(8, int(width / LETTER))
+    return textwrap.fill(" ".join(text.split()), letters, break_long_words=False)
 
 
 def _room(texts: Sequence[str]) -> float:
@@ -63,6 +64,7 @@ def _split(items: Sequence, columns: int) -> list:
 
 
 @STYLE
+@DARK
 def _pose_rows(rows: Sequence[Row], source: str, ends: bool = False, left: float = 0.0) -> Page:
     """A figure of rows of poses close together, of which the longest fills the width.
 
@@ -73,7 +75,7 @@ def _pose_rows(rows: Sequence[Row], source: str, ends: bool = False, left: float
     step = min((WIDTH - left + GAP) / columns, WIDTH / 3)
     above, wrapped = [], []
     for _, texts, space in rows:
-        width = (WIDTH - left) / columns - 0.08
+        width = (WIDTH - left) / columns - 0.05
         if ends:
             width = WIDTH / 2 - 0.2 if len(texts) == 2 else WIDTH
         wrapped.append([_wrap(text, width) for text in texts])
@@ -90,9 +92,8 @@ def _pose_rows(rows: Sequence[Row], source: str, ends: bool = False, left: float
             else:
                 _above(axes[j], text)
     if source:
-        (across, down), size = fig.get_size_inches(), FONT - 1.5
-        text = _wrap(source, across * FONT / size)
-        fig.text(0, -0.05 / down, text, color="0.45", fontsize=size, va="top")
+        across, down = fig.get_size_inches()
+        fig.text(0, -0.05 / down, _wrap(source, across), color="0.7", va="top")
     return fig
 
 
@@ -108,9 +109,10 @@ def pose_grid(
 
 
 @STYLE
+@DARK
 def _pose_with_key(heatmaps: torch.Tensor, title: str) -> Figure:
     """One pose (17, 64, 64) next to the colours of its channels and of its skeleton."""
-    size, key, space = 4.4, 1.7, _room([title]) if title else 0.0
+    size, key, space = 3.5, 1.7, _room([title]) if title else 0.0
     fig = Page(size + key, size + space)
     ax = fig.place(0, space, size, size)
     draw_pose(ax, heatmaps)
@@ -120,7 +122,7 @@ def _pose_with_key(heatmaps: torch.Tensor, title: str) -> Figure:
     lines = [Line2D([], [], color=c, lw=2.5, label=f"skeleton, {s}") for s, c in SIDES.items()]
     ax = fig.place(size + GAP, space, key - GAP, size)
     ax.set_facecolor("black")  # as behind the pose, so that the colours look the same
-    text = dict(labelcolor="white", labelspacing=0.45, handlelength=1.2)
+    text = dict(labelcolor="white", labelspacing=0.25, handlelength=1.2)
     ax.legend(handles=dots + lines, loc="center left", frameon=False, **text)
     return fig
 
@@ -175,6 +177,7 @@ def caption_interpolation(
 
 
 @STYLE
+@DARK
 def annotated_image(
     keypoints: np.ndarray,
     box: Sequence[float],
@@ -183,12 +186,14 @@ def annotated_image(
     photo: np.ndarray | None = None,
 ) -> Figure:
     """A person's ``box`` (x, y, width, height) and ``keypoints`` (17, 3) with COCO's visibility in
-    an image of a ``size`` (width, height), all in pixels, and its captions next to it (Figure 1).
+    an image of a ``size`` (width, height), all in pixels, and its captions below it (Figure 1).
     Without ``photo`` (height, width, 3) the canvas is empty and the skeleton is sketched."""
-    scale = min(0.6 * WIDTH / size[0], 4.5 / size[1])  # inches per pixel
+    scale = min(WIDTH / size[0], 4.5 / size[1])  # inches per pixel
     width, height = size[0] * scale, size[1] * scale
-    fig = Page(WIDTH, height)
-    ax = fig.place(0, 0, width, height)
+    text = "\n".join(_wrap(caption, WIDTH) for caption in captions)
+    total = height + (0.1 + (text.count("\n") + 1) * LINE if text else 0)
+    fig = Page(WIDTH, total)
+    ax = fig.place((WIDTH - width) / 2, 0, width, height)
     if photo is None:
         ax.set_facecolor("0.93")
         lines = [keypoints[list(edge), :2] for edge in EDGES if keypoints[list(edge), 2].all()]
@@ -199,7 +204,5 @@ def annotated_image(
     x, y, _ = keypoints[keypoints[:, 2] > 0].T
     ax.plot(x, y, "o", color=RED, markersize=5.5, markeredgecolor="white", markeredgewidth=0.7)
     ax.set(xlim=(0, size[0]), ylim=(size[1], 0))
-    left = width + 0.25
-    text = "\n\n".join(_wrap(caption, WIDTH - left) for caption in captions)
-    fig.text(left / WIDTH, 0.5, text, va="center", linespacing=1.3)
+    fig.text(0, 1 - (height + 0.1) / total, text, va="top", linespacing=1.3)
     return fig

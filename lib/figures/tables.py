@@ -1,6 +1,12 @@
 """The one table of the project: rows of text as Markdown."""
 
+import re
 from dataclasses import dataclass
+
+
+def minus(text: str) -> str:
+    """A text whose numbers below zero have a minus sign instead of a hyphen."""
+    return re.sub(r"(?<![\w.)\]-])-(?=\.?\d)", "\N{MINUS SIGN}", text)
 
 
 @dataclass(frozen=True)
@@ -13,4 +19,4 @@ class Table:
     def _repr_markdown_(self) -> str:
         rows = [[cell.replace("|", "\\|") for cell in row] for row in (self.head, *self.rows)]
         lines = [rows[0], ["---"] * len(self.head), *rows[1:]]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return minus("\n".join(f"| {' | '.join(line)} |" for line in lines))

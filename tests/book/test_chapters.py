@@ -24,18 +24,17 @@ def texts(figure) -> list[str]:
     return [text.get_text() for ax in figure.axes for text in ax.texts]
 
 
-def tiny(pages: dict[str, str], folder) -> dict[str, BeautifulSoup]:
-    """Pages as Sphinx builds them with the extension; a warning is an error."""
+def tiny(pages: dict[str, str], folder, **settings) -> dict[str, BeautifulSoup]:
+    """Pages as Sphinx builds them with the extensions; a warning is an error."""
     for name, text in pages.items():
         (folder / f"{name}.md").write_text(text)
-    extensions = ["myst_parser", "lib.book.chapters.directives"]
+    names = "directives", "search"
+    extensions = ["myst_parser", *(f"lib.book.chapters.{name}" for name in names)]
     with docutils_namespace():
         app = Sphinx(
             folder, None, folder / "out", folder / "trees", "html", warningiserror=True,
-            status=None, warning=None, confoverrides={
-                "extensions": extensions,
-                "html_theme": "basic",
-            },
+            status=None, warning=None,
+            confoverrides={"extensions": extensions, "html_theme": "basic"} | settings,
         )  # fmt: skip
         app.build()
     read = {name: (folder / "out" / f"{name}.html").read_text() for name in pages}
@@ -252,6 +251,33 @@ def test_a_figure_is_shown_again_without_its_name_and_leads_to_its_notebook(tmp_
 def test_a_figure_that_no_notebook_has_is_a_warning(tmp_path):
     with pytest.raises(Exception, match="no notebook has a figure figure-99"):
         tiny({"index": "# T\n\n```{from-notebook} figure-99\n```\n"}, tmp_path)
+
+
+@pytest.mark.parametrize("words", ["zebra", "skeleton zebra"])
+def test_search_results_of_a_book_on_disk_have_excerpts(browser, tmp_path, words):
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    (assets / "search.js").write_text((paths.SOURCE / "book/assets/search.js").read_text())
+    page = "# First\n\nA skeleton <b>of</b> a *zebra*, drawn in black & white.\n\n"
+    other = "---\norphan: true\n---\n# Second\n\nAnother zebra.\n"
+    drawing = "```{drawn} saturation\n:alt: two curves\nTwo.\n```\n"
+    pages = {"index": page + drawing, "more/index": other}
+    (tmp_path / "more").mkdir()
+    tiny(pages, tmp_path, html_static_path=["assets"])
+    assert "svg" not in (tmp_path / "out" / "_static" / "page-texts.js").read_text()
+    context = browser.new_context(offline=True)
+    tab = context.new_page()
+    tab.goto(f"{(tmp_path / 'out' / 'search.html').as_uri()}?q={words}")
+    tab.wait_for_function("document.querySelectorAll('#search-results li p').length >= 1")
+    tab.wait_for_timeout(300)
+    said = dict(zip(
+        tab.locator("#search-results li > a").all_inner_texts(),
+        tab.locator("#search-results li p").all_inner_texts(), strict=True,
+    ))  # fmt: skip
+    context.close()
+    assert "A skeleton of a zebra , drawn in black & white." in said["First"]
+    if words == "zebra":
+        assert "Another zebra." in said["Second"] and "skeleton" not in said["Second"]
 
 
 def test_every_drawing_stands_on_one_page():

@@ -2,14 +2,17 @@
 
 import json
 import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from lib import paths
+from lib import figures, paths
 from lib.book.gate import fault, refusal
 from lib.config import LABELS, Config, config_for
+from lib.figures import curves
 
 ROOT = paths.SOURCE
 BOOK = ROOT / "book"
@@ -204,6 +207,35 @@ def test_every_figure_carries_the_number_it_is_linked_by():
     assert found == [(f"figure-{n}", f"figure-{n}") for n in range(1, 22)]
     for title, label in re.findall(r"\{ref\}`(?:Figures? |Table )?(\d+) <\w+-(\d+)>`", prose()):
         assert title == label
+
+
+def cells() -> Iterator[tuple[str, dict]]:
+    """The code cells of all notebooks: their source and metadata."""
+    for page in pages():
+        if page.startswith("notebooks/"):
+            for cell in json.loads((ROOT / f"{page}.ipynb").read_text())["cells"]:
+                if cell["cell_type"] == "code":
+                    yield "".join(cell["source"]), cell["metadata"]
+
+
+def test_charts_are_marked_as_such_and_poses_are_not():
+    """A chart is turned over in the dark theme: assets/book.css."""
+    calls = "|".join(name for name in vars(curves) if callable(getattr(figures, name, None)))
+    counts = Counter()
+    for source, metadata in cells():
+        if image := metadata.get("mystnb", {}).get("image"):
+            chart = bool(re.search(rf"figures\.({calls})\(|answers\.figure\(", source))
+            assert (image.get("classes") == "chart") == chart, source
+            counts[chart] += 1
+    assert min(counts.values()) > 10
+
+
+def test_wide_tables_reach_into_the_margin():
+    for source, metadata in cells():
+        published = r"published\.(beside_the_thesis|how_trained|options)\("
+        tables = rf"{published}|models\.(unconditional|alignment)\(|comparison\.seeds\("
+        if re.search(tables, source):
+            assert "full-width" in metadata.get("tags", []), source
 
 
 def test_notebooks_read_well_where_roles_and_directives_are_not_rendered():

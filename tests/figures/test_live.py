@@ -188,7 +188,7 @@ def test_curves_begin_as_the_image_shows_them():
     assert layout["yaxis"]["domain"][0] > layout["yaxis2"]["domain"][1]  # D above G
     assert len(shown["notes"]) == 2
     for note, ax in zip(shown["notes"], figure.axes, strict=True):
-        assert note == f"{ax.get_ylabel()}: {ax.get_title(loc='right')}"
+        assert note == f"{ax.get_ylabel()}: {ax.get_title(loc='left')}"
         assert "cut off" in note
 
 

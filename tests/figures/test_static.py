@@ -243,6 +243,41 @@ def test_annotated_image():
     assert len(ax.images) == 1 and not ax.collections
 
 
+def figures_of_all_kinds() -> dict:
+    result = SimpleNamespace(
+        **{
+            f"{way}_{kind}": np.arange(9.0)
+            for way in ("typicality", "retrieval")
+            for kind in ("real", "fake")
+        }
+    )
+    share = Estimate(0.4, 0.3, 0.5)
+    return {
+        "losses": curves.loss_curves(metrics(wild())),
+        "distances": curves.distance_histograms(np.arange(9.0), np.arange(9.0)),
+        "nearest": curves.nearest_histograms(result),
+        "sizes": curves.by_size({"a model": {64: share, 128: share}}),
+        "norms": curves.norms(*np.arange(27.0).reshape(3, 9)),
+        "preferences": curves.preferences(CAPTIONS, [share] * 5, share),
+        "poses": drawing.pose_grid(poses(6), titles=CAPTIONS, source="a model"),
+        "pose": drawing.pose_grid(poses(1)),
+        "captions": drawing.caption_grid(CAPTIONS, poses(5), poses(1, 5), "a model"),
+        "scene": drawing.annotated_image(np.ones((17, 3)), (0, 0, 9, 9), (640, 480), CAPTIONS),
+    }
+
+
+def test_letters_are_legible_on_a_phone():
+    """A phone of 390 pixels leaves a figure 358."""
+    for kind, figure in figures_of_all_kinds().items():
+        figure.draw_without_rendering()
+        inches = figure.get_tightbbox().width + 0.2  # as it is saved
+        texts = figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
+        shown = [text for text in texts if text.get_text() and text.get_visible()]
+        assert shown and inches < page.WIDTH + 0.3, (kind, inches)
+        for text in shown:
+            assert text.get_fontsize() / 72 * 358 / inches >= 9, (kind, text)
+
+
 # Losses
 
 
@@ -302,13 +337,13 @@ def test_wild_beginning_is_cut_off_and_said_so():
     assert low < losses[1000:].min() and losses[1000:].max() < high
     assert low > -20
     outside = ((losses < low) | (losses > high)).sum()
-    note = upper.get_title(loc="right")
+    note = upper.get_title(loc="left")
     assert note.startswith(f"cut off for display: {outside} of 2,000 points")
     assert "−900" in note
     np.testing.assert_allclose(line(upper, "training").get_ydata(), losses)
 
     upper, _ = curves.loss_curves(metrics(losses), cut=False).axes
-    assert upper.get_ylim()[0] <= -900 and not upper.get_title(loc="right")
+    assert upper.get_ylim()[0] <= -900 and not upper.get_title(loc="left")
 
 
 def test_a_lone_spike_does_not_flatten_the_curve():
@@ -321,7 +356,7 @@ def test_a_lone_spike_does_not_flatten_the_curve():
 def test_calm_curve_is_not_cut():
     upper, lower = curves.loss_curves(metrics(np.linspace(2.0, 1.0, 300))).axes
     assert upper.get_ylim()[0] <= 1 and upper.get_ylim()[1] >= 2
-    assert not upper.get_title(loc="right") and not lower.get_title(loc="right")
+    assert not upper.get_title(loc="left") and not lower.get_title(loc="left")
 
 
 def test_cut_does_not_hide_diverging_validation():
@@ -338,7 +373,7 @@ def test_values_that_are_not_finite_are_gaps():
     lines = metrics([1.0, NAN, 2.0, float("inf"), 3.0])
     upper, _ = curves.loss_curves(lines).axes
     np.testing.assert_array_equal(line(upper, "training").get_ydata(), [1, NAN, 2, NAN, 3])
-    assert "2 of 5 points are not finite" in upper.get_title(loc="right")
+    assert "2 of 5 points are not finite" in upper.get_title(loc="left")
 
 
 def test_epochs_after_a_divergence_stay_on_the_axis():
@@ -360,7 +395,7 @@ def test_constant_losses(n, value):
     fig.draw_without_rendering()
     low, high = fig.axes[0].get_ylim()
     assert low < value < high
-    assert not fig.axes[0].get_title(loc="right")
+    assert not fig.axes[0].get_title(loc="left")
 
 
 def test_constant_after_a_wild_beginning():

@@ -17,10 +17,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import FancyBboxPatch
 
 from lib.data.heatmaps import render
-from lib.figures.page import STYLE, Page
+from lib.figures.page import STYLE, WIDTH, Page
 from lib.figures.poses import draw_pose
 
-WIDTH = 5.2  # so narrow that letters are still legible on a phone
 INK = "#010203"  # stands for the colour of the page's text
 INKED = dict.fromkeys(
     ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK

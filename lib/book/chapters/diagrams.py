@@ -72,8 +72,8 @@ def gan() -> Page:
     for y, way in ((top, -0.15), (bottom, 0.15)):
         arrow(ax, (2.87, y), (3.28, middle + way))
     box(ax, 3.65, middle, (0.7, 0.7), "D", ORANGE)
-    arrow(ax, (4.0, middle), (4.25, middle))
-    label(ax, 4.3, middle, "real or\nsynthesised?", "left")
+    arrow(ax, (4.0, middle), (4.18, middle))
+    label(ax, 4.23, middle, "real or\nsynthesised?", "left")
     # What either learns from the answer.
     arrow(ax, (4.7, 1.15), (4.7, 0.45), (3.65, 0.45), (3.65, 1.03), colour=ORANGE, ls="--")
     label(ax, 4.17, 0.25, "D learns to tell")
