@@ -241,11 +241,11 @@ def own_networks() -> Run | None:
 def pictures() -> None:
     """Draws the README's pictures, where the runs that they are of are published: samples of the
     thesis's own networks, and of COCO's on keypoints samples without captions and for sentences."""
-    if run := own_networks():
-        picture = figures.pose_grid(samples(run), columns=8, source=run.described)
-        picture.savefig(paths.PUBLISHED / "thesis.png", bbox_inches="tight")
     runs = {(source(run), run.experiment): run for run in shipped()}
     look = {"dpi": 160, "bbox_inches": "tight"}  # as wide as a README
+    if run := own_networks():
+        picture = figures.pose_grid(samples(run), columns=8, source=run.described)
+        picture.savefig(paths.PUBLISHED / "thesis.png", **look)
     if run := runs.get(("coco", "wgan_gp")):
         figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png", **look)
     if run := runs.get(("coco", "conditional_reduced")):

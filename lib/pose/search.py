@@ -1,9 +1,9 @@
 """Poses that have given keypoints where they should be: a search for their noise.
 
 Perturb, then minimise (randomize-then-optimize, Bardsley et al. 2014): from a random noise z0 the
-search goes to the z that minimises |G(z, h) - kept|^2 / (2 s^2) + |z - z0|^2 / 2. Were G linear,
-these z would be samples of the noises that agree with what is kept, up to s. So poses differ where
-the kept keypoints leave them free, and stay as likely as G makes them.
+search goes to the z that minimises ``|G(z, h) - kept|^2 / (2 s^2) + |z - z0|^2 / 2``. Were G
+linear, these z would be samples of the noises that agree with what is kept, up to s. So poses
+differ where the kept keypoints leave them free, and stay as likely as G makes them.
 """
 
 import numpy as np
