@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 
 from lib.data.heatmaps import decode
 from lib.data.skeleton import COLOURS, EDGES, NAMES, SIDES, SIZE, side
+from lib.figures import scenes
 from lib.figures.page import BLUE, DARK, DPI, FONT, RED, STYLE, WIDTH, Page
 
 GAP = 0.03  # between neighbouring poses
@@ -184,25 +185,29 @@ def annotated_image(
     size: tuple[int, int],
     captions: Sequence[str],
     photo: np.ndarray | None = None,
+    activity: str = "",
 ) -> Figure:
     """A person's ``box`` (x, y, width, height) and ``keypoints`` (17, 3) with COCO's visibility in
     an image of a ``size`` (width, height), all in pixels, and its captions below it (Figure 1).
-    Without ``photo`` (height, width, 3) the canvas is empty and the skeleton is sketched."""
+    Without ``photo`` (height, width, 3) the person is drawn where the data name the ``activity``;
+    otherwise the canvas is empty and the skeleton is sketched."""
     scale = min(WIDTH / size[0], 4.5 / size[1])  # inches per pixel
     width, height = size[0] * scale, size[1] * scale
     text = "\n".join(_wrap(caption, WIDTH) for caption in captions)
     total = height + (0.1 + (text.count("\n") + 1) * LINE if text else 0)
     fig = Page(WIDTH, total)
     ax = fig.place((WIDTH - width) / 2, 0, width, height)
-    if photo is None:
+    if photo is not None:
+        ax.imshow(photo, extent=(0, size[0], size[1], 0))
+    elif activity:
+        scenes.draw(ax, keypoints, size, activity, captions)
+    else:
         ax.set_facecolor("0.93")
         lines = [keypoints[list(edge), :2] for edge in EDGES if keypoints[list(edge), 2].all()]
         ax.add_collection(LineCollection(lines, colors="0.65", linewidths=1.2), autolim=False)
-    else:
-        ax.imshow(photo, extent=(0, size[0], size[1], 0))
-    ax.add_patch(Rectangle(box[:2], *box[2:], fill=False, edgecolor=BLUE, linewidth=2))
+    ax.add_patch(Rectangle(box[:2], *box[2:], fill=False, edgecolor=BLUE, linewidth=2, zorder=5))
     x, y, _ = keypoints[keypoints[:, 2] > 0].T
-    ax.plot(x, y, "o", color=RED, markersize=5.5, markeredgecolor="white", markeredgewidth=0.7)
+    ax.plot(x, y, "o", color=RED, ms=4, markeredgecolor="white", markeredgewidth=0.6, zorder=5)
     ax.set(xlim=(0, size[0]), ylim=(size[1], 0))
     fig.text(0, 1 - (height + 0.1) / total, text, va="top", linespacing=1.3)
     return fig
