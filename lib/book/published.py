@@ -240,15 +240,13 @@ def own_networks() -> Run | None:
 
 def pictures() -> None:
     """Draws the README's pictures, where the runs that they are of are published: samples of the
-    thesis's own networks, and of COCO's on keypoints samples without captions and for sentences."""
-    runs = {(source(run), run.experiment): run for run in shipped()}
+    thesis's own networks, and poses of COCO's on keypoints for sentences."""
+    best = [run for run in shipped("coco") if run.experiment == "conditional_reduced"]
     look = {"dpi": 160, "bbox_inches": "tight"}  # as wide as a README
     if run := own_networks():
         picture = figures.pose_grid(samples(run), columns=8, source=run.described)
         picture.savefig(paths.PUBLISHED / "thesis.png", **look)
-    if run := runs.get(("coco", "wgan_gp")):
-        figures.pose_grid(samples(run), columns=8).savefig(paths.PUBLISHED / "samples.png", **look)
-    if run := runs.get(("coco", "conditional_reduced")):
+    for run in best:
         from_sentences(run).savefig(paths.PUBLISHED / "sentences.png", **look)
 
 
