@@ -18,6 +18,8 @@ from lib.errors import InputError
 
 SOURCE = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ.get("THESIS_HOME") or SOURCE).expanduser().resolve()
+if os.environ.get("THESIS_HOME"):  # which may be relative, and kernels run in other folders
+    os.environ["THESIS_HOME"] = str(HOME)
 
 NOTEBOOKS = SOURCE / "notebooks"
 PROFILES = SOURCE / "profiles"

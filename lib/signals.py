@@ -31,6 +31,8 @@ def asked() -> Iterator[Callable[[], int]]:
         yield lambda: 0
         return
     before = {number: signal.getsignal(number) for number in ASKING}
+    # As under nohup, which asks that a closed terminal stops nothing.
+    before = {n: handler for n, handler in before.items() if handler is not signal.SIG_IGN}
 
     def note(number: int, _) -> None:
         noted.append(number)
@@ -40,7 +42,7 @@ def asked() -> Iterator[Callable[[], int]]:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
-    for number in ASKING:
+    for number in before:
         signal.signal(number, note)
     try:
         yield lambda: noted[0] if noted else 0

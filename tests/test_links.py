@@ -43,7 +43,7 @@ def links(folder: Path) -> subprocess.CompletedProcess:
     (folder / ".venv" / "bin" / "python").chmod(0o755)
     (folder / ".venv" / "ready").touch()
     shutil.copytree(paths.SOURCE / "book" / "links", folder / "book" / "links")
-    command = ["make", "--file", str(paths.SOURCE / "Makefile"), "links"]
+    command = ["make", "--no-print-directory", "--file", str(paths.SOURCE / "Makefile"), "links"]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder)
 
 

@@ -144,7 +144,7 @@ def notebook(path: Path, *cells: str) -> Path:
 
 def keep_environment(monkeypatch) -> None:
     """Lets a test's kernels have an environment of their own, which is put back."""
-    for name in ("PATH", "JUPYTER_PREFER_ENV_PATH"):
+    for name in ("PATH", "PYTHONPATH", "JUPYTER_PREFER_ENV_PATH"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     for name in ALLOCATOR:
         monkeypatch.setenv(name, "1000000")

@@ -109,8 +109,6 @@ def kernel_environment() -> None:
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     if str(paths.SOURCE) not in others[:1]:
         os.environ["PYTHONPATH"] = os.pathsep.join([str(paths.SOURCE), *others])
-    if os.environ.get("THESIS_HOME"):  # which may be relative, and a kernel runs in notebooks/
-        os.environ["THESIS_HOME"] = str(paths.HOME)
     inherited = os.environ.get("PATH", os.defpath)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited}"
     for name, value in ALLOCATOR.items():

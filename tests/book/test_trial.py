@@ -119,7 +119,9 @@ def test_a_saved_pose_is_read_and_made_again(visit, tmp_path, label, suffix):
     waiting.value.save_as(file)
     pose = Model().pose("a boy throws a ball", 6, 5).keypoints[3]
     if suffix.endswith("json"):
-        np.testing.assert_allclose(read(file)[0][:, :2] / 8, pose[:, :2] * pose[:, 2:], atol=0.002)
+        np.testing.assert_allclose(
+            read(file)[0][0, :, :2] / 8, pose[:, :2] * pose[:, 2:], atol=0.002
+        )
         json.loads(file.read_text())
     if suffix == ".png":
         assert file.read_bytes().startswith(b"\x89PNG") and file.stat().st_size > 2_000

@@ -31,7 +31,7 @@ def command(cache: Path, *more: str) -> list[str]:
 
 
 SLOW = """
-import itertools, os, runpy, time
+import itertools, os, runpy, signal, time
 from lib.training.trainer import Trainer
 step, calls = Trainer.generator_step, itertools.count(1)
 
@@ -43,6 +43,9 @@ def slow(*arguments):
     return step(*arguments)
 
 Trainer.generator_step = slow
+for number in (signal.SIGHUP, signal.SIGINT):  # which those who run the tests may ignore
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 runpy.run_module("lib", run_name="__main__")
 """
 
