@@ -1,5 +1,6 @@
 # make thesis    data, notebooks, book          make test   all tests
 # make lab       the notebooks in JupyterLab    make lint   style of code and notebooks
+# make pdf       the book that `make thesis` built as one file to print, by Chromium
 # make bench     the speed, next to the usual way of writing it (minutes; ONLY=quarter for a part)
 # make lock      requirements.txt again, from pyproject.toml
 # make links     asks every address that README, pages and bibliography name; by hand
@@ -37,13 +38,16 @@ export MALLOC_TOP_PAD_ := 268435456
 # Kernels are those of .venv, activated or not.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: thesis test lab bench lint links lock clean
+.PHONY: thesis pdf test lab bench lint links lock clean
 
 thesis: $(READY)
 	@$(BIN)/python -m lib thesis --profile $(PROFILE) $(if $(COCO_ZIP),--coco-zip "$(COCO_ZIP)") \
 		$(if $(ENCODER),--encoder "$(ENCODER)") $(if $(filter-out 0,$(FRESH)),--fresh) \
 		$(if $(filter published,$(RUNS)),--published) \
 		$(if $(JOBS),--jobs $(JOBS))
+
+pdf: $(READY)
+	@$(BIN)/python -m lib pdf
 
 # Every notebook once with tiny settings, the book with warnings as errors; then the unit tests, and
 # the executed notebooks once more under nbval.

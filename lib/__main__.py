@@ -300,6 +300,14 @@ def thesis(
 
 
 @app.command()
+def pdf() -> None:
+    """Print the built book as one PDF, which needs Chromium; prints its path."""
+    from lib.book.chapters.pdf import make
+
+    print(make())
+
+
+@app.command()
 def sweep(
     notebook: str = Argument(help="One that trains: name (04_wgan_gp), number (04) or experiment."),
     changes: list[str] = Option(
