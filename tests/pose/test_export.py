@@ -54,8 +54,8 @@ def exported(shell, module_home):
     with torch.no_grad():  # some keypoints are there in all poses, some in few, some in none
         last.weight *= 20
         last.bias.copy_(torch.linspace(-2, 2, len(NAMES)))
-    save_network(G, own.weights)
     own.weights.with_name("hashes.json").unlink()
+    save_network(G, own.weights)
     gan = Run.read(next(paths.PUBLISHED.glob("gan-*")))
     return {
         "keypoints": (Run.read(shipped()), shell.file),
