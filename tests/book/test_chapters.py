@@ -97,7 +97,7 @@ def test_sentences_lead_to_the_page_that_answers_them():
     links = [link["xlink:href"] for link in svg.find_all("a")]
     address = "pose.html?caption="
     assert {unquote_plus(link.removeprefix(address)) for link in links} == set(said)
-    assert all(link.startswith(address) for link in links)
+    assert all(link.startswith(address) for link in links) and not svg.find_all(target=True)
     silent = svg.find_all("a", attrs={"tabindex": "-1"})
     assert len(silent) == 6 and not any(link.find("text") for link in silent)
 
@@ -259,12 +259,14 @@ def test_search_results_of_a_book_on_disk_have_excerpts(browser, tmp_path, words
     assets.mkdir()
     (assets / "search.js").write_text((paths.SOURCE / "book/assets/search.js").read_text())
     page = "# First\n\nA skeleton <b>of</b> a *zebra*, drawn in black & white.\n\n"
+    page += "```{math}\n:label: key-of-equation\nx\n```\n\nSee {eq}`key-of-equation`.\n\n"
     other = "---\norphan: true\n---\n# Second\n\nAnother zebra.\n"
     drawing = "```{drawn} saturation\n:alt: two curves\nTwo.\n```\n"
     pages = {"index": page + drawing, "more/index": other}
     (tmp_path / "more").mkdir()
     tiny(pages, tmp_path, html_static_path=["assets"])
-    assert "svg" not in (tmp_path / "out" / "_static" / "page-texts.js").read_text()
+    written = (tmp_path / "out" / "_static" / "page-texts.js").read_text()
+    assert "svg" not in written and "key-of" not in written
     context = browser.new_context(offline=True)
     tab = context.new_page()
     tab.goto(f"{(tmp_path / 'out' / 'search.html').as_uri()}?q={words}")

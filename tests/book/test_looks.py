@@ -18,9 +18,8 @@ GROUNDS = {"light": ("#ffffff", "#eeeeee"), "dark": ("#14181e", "#222832")}
 TABLE = """<div class="pst-scrollable-table-container"><table class="{0}"><thead><tr><th>model</th>
 <th>1-NN accuracy of all</th><th>none</th>{1}</tr></thead><tbody><tr><td><p>GAN <b>full</b></p></td>
 <td>99.8% [99.8%, 99.9%]</td><td></td>{2}</tr></tbody></table></div>"""
-EQUATION = (
-    '<div class="math" style="{0}"><p style="width: 600px; height: 40px; margin: 0"></p></div>'
-)
+EQUATION = """<div class="math"><mjx-container display="true" style="display: block">
+<p style="width: 600px; height: 40px; margin: 0"></p></mjx-container></div>"""
 
 
 @pytest.fixture
@@ -93,12 +92,12 @@ def test_the_number_of_a_layer_keeps_its_heading(show):
 @pytest.mark.parametrize("theme", GROUNDS)
 @pytest.mark.parametrize("box", [False, True])
 def test_a_wide_equation_shows_on_which_side_there_is_more(show, theme, box):
-    equation = EQUATION.format("")
+    equation = EQUATION
     if box:
         ground = "background: var(--pst-color-on-background); padding: 9px"
         equation = f'<div class="admonition" style="{ground}">{equation}</div>'
     tab = show(equation, theme=theme)
-    wide, ground = tab.locator(".math"), rgb(GROUNDS[theme][box])
+    wide, ground = tab.locator("mjx-container"), rgb(GROUNDS[theme][box])
 
     def marked() -> list[bool]:
         picture = pixels(wide)
@@ -113,7 +112,7 @@ def test_a_wide_equation_shows_on_which_side_there_is_more(show, theme, box):
 
 
 def test_an_equation_that_fits_has_no_mark(show):
-    tab = show(EQUATION.format("").replace("600px", "100px"))
+    tab = show(EQUATION.replace("600px", "100px"))
     assert len(pixels(tab.locator(".math")).getcolors()) == 1
 
 

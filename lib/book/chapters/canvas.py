@@ -88,6 +88,7 @@ def inline(figure: Page, alt: str) -> str:
         root.attrib.pop(name, None)
     links = list(root.iter(f"{SVG}a"))
     for link in links:
+        link.attrib.pop("target", None)  # another tab
         if link.find(f".//{SVG}text") is None:  # a picture whose text is a link, too
             link.attrib |= {"aria-hidden": "true", "tabindex": "-1"}
     # What is in an image is hidden from those who do not see it.

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.addnodes import pending_xref
 
 from lib import paths
 
@@ -21,7 +22,10 @@ def text(doctree: nodes.document) -> str:
 
 
 def _hidden(part: nodes.Text) -> bool:
-    return isinstance(part.parent, nodes.raw | nodes.comment)
+    """Whether it is for a browser, or a key that a page shows as the number of a source."""
+    xref = isinstance(part.parent.parent, pending_xref) and part.parent.parent
+    key = xref and xref.get("refdomain") in ("cite", "math")
+    return key or isinstance(part.parent, nodes.raw | nodes.comment)
 
 
 def _write(app, exception) -> None:
