@@ -83,6 +83,7 @@ def train(
     with distributed.joined():
         known = study.run(name, **settings).finished and not fresh
         run = study.train(name, fresh=fresh, device=device, **settings)
+        distributed.wait()  # one that leaves at once would break the others' connections
         if not distributed.rank():
             if known:
                 kind = "The repository ships this run" if run.published else "This run is finished"
