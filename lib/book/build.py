@@ -157,8 +157,8 @@ def _make(
     plan = [notebook.stem for notebook in notebooks()]
     seconds = profile(profile_name)["seconds"]
     usual = {name: seconds.get(name, 20.0) for name in ["data", *plan, "book"]}
-    unknown = {} if seconds else dict.fromkeys(NOTEBOOKS.values(), math.nan)  # how long runs take
-    expected = usual | {name: unknown[name] for name in usual.keys() & unknown.keys()}
+    # Of a profile that does not say, nobody knows how long its runs take.
+    expected = usual | {name: math.nan for name in plan if GRAPH[name].trains and not seconds}
     files = {stem: states / f"{run}.json" for run, stem in NOTEBOOKS.items()}
     with Display(expected, files, jobs) as display:
         with display.watch("data"):
