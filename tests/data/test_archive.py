@@ -116,6 +116,19 @@ def test_archives_of_other_programs_are_read(tiny_coco, tmp_path, make):
     assert Archive(tmp_path / "made.zip").hashes() == Archive(folder).hashes()
 
 
+@pytest.mark.parametrize("other", ["__MACOSX/annotations", "d/older/annotations"])
+def test_of_several_folders_in_a_zip_the_highest_that_is_no_macs_counts(tiny_coco, tmp_path, other):
+    folder = tiny_coco(tmp_path / "a")
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as made:
+        for file in sorted((folder / "annotations").iterdir()):
+            made.write(file, f"c/coco/annotations/{file.name}")
+            made.writestr(f"{other}/{file.name}", "{}")
+            made.writestr(f"c/coco/older/annotations/{file.name}", "{}")
+    if other.startswith("d/"):  # as high: by name
+        assert "c/coco/annotations" < other
+    assert Archive(tmp_path / "made.zip").hashes() == Archive(folder).hashes()
+
+
 @pytest.mark.parametrize("given", ["", "annotations", "annotations/annotations"])
 def test_a_folder_may_be_any_of_those_above_the_files(tiny_coco, tmp_path, given):
     folder = tiny_coco(tmp_path / "a")
